@@ -1,0 +1,224 @@
+//! Answers: the pieces of state that an outcome shows, packed once and kept as they were.
+
+use rkyv::ser::allocator::Arena;
+use smallvec::SmallVec;
+
+use super::{ItemKey, Machine};
+use crate::records::{Corrupt, Packer, Record, Tag, padding};
+use crate::words::{Kind, Number, Position, Timestamp, Version};
+
+/// What an accepted command answers, as packed records.
+///
+/// ```text
+/// piece   0  what u8 (1 event, 2 head, 3 item) │ kind u8 │ type u8 │ version u8 │ record's length u32
+///         8  stream's number u64
+///        16  [head: version u64 │ created u64 │ updated u64]
+///            [item: key's length u64 │ key, padded]
+///            record, padded
+/// ```
+///
+/// An idempotency key keeps these bytes, so a repeat shows exactly what the first showed.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Answer(SmallVec<[u8; 96]>);
+
+const EVENT: u8 = 1;
+const HEAD: u8 = 2;
+const ITEM: u8 = 3;
+
+/// One piece of an answer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Piece<'a> {
+    /// What it is.
+    pub what: What,
+    /// The kind of the stream that it is of.
+    pub kind: Kind,
+    /// The number of that stream.
+    pub number: Number,
+    /// Which struct the record is.
+    pub tag: Tag,
+    /// The packed record.
+    pub record: &'a [u8],
+}
+
+/// What a piece shows.
+#[derive(Clone, PartialEq, Debug)]
+pub enum What {
+    /// What happened.
+    Event,
+    /// The stream as it stood.
+    Head(Stamp),
+    /// An item as it stood.
+    Item(ItemKey),
+}
+
+/// What the engine itself knows of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Stamp {
+    /// The position of its last event.
+    pub version: Version,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When its last event happened.
+    pub updated: Timestamp,
+}
+
+impl Answer {
+    /// An answer out of bytes that were kept.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(SmallVec::from_slice(bytes))
+    }
+
+    /// The bytes to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it shows nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts the pieces of another answer behind these.
+    pub fn append(&mut self, other: &Self) {
+        self.0.extend_from_slice(&other.0);
+    }
+
+    /// The pieces, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = Result<Piece<'_>, Corrupt>> {
+        let mut rest = &self.0[..];
+        core::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let piece = read_piece(&mut rest);
+            if piece.is_err() {
+                rest = &[];
+            }
+            Some(piece)
+        })
+    }
+
+    /// The first event of machine `M`.
+    pub fn event<M: Machine>(&self) -> Result<M::Event, Corrupt> {
+        self.first::<M, _>(|piece| matches!(piece.what, What::Event))
+    }
+
+    /// The first head of machine `M`.
+    pub fn head<M: Machine>(&self) -> Result<M::Head, Corrupt> {
+        self.first::<M, _>(|piece| matches!(piece.what, What::Head(_)))
+    }
+
+    /// The first item of machine `M`.
+    pub fn item<M: Machine>(&self) -> Result<M::Item, Corrupt> {
+        self.first::<M, _>(|piece| matches!(piece.what, What::Item(_)))
+    }
+
+    /// What the engine knows of the first stream whose head is shown.
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.pieces().find_map(|piece| match piece {
+            Ok(Piece { what: What::Head(stamp), .. }) => Some(stamp),
+            _ => None,
+        })
+    }
+
+    fn first<M: Machine, R: Record>(
+        &self,
+        is_it: impl Fn(&Piece<'_>) -> bool,
+    ) -> Result<R, Corrupt> {
+        for piece in self.pieces() {
+            let piece = piece?;
+            if piece.kind == M::KIND && is_it(&piece) {
+                return R::unpack(piece.tag, piece.record);
+            }
+        }
+        Err(Corrupt::Missing)
+    }
+
+    pub(crate) fn add_event(&mut self, kind: Kind, number: Number, tag: Tag, record: &[u8]) {
+        self.begin(EVENT, kind, number, tag, record.len());
+        self.0.extend_from_slice(record);
+        self.pad(record.len());
+    }
+
+    pub(crate) fn add_head<R: Record>(
+        &mut self,
+        kind: Kind,
+        number: Number,
+        stamp: Stamp,
+        head: &R,
+        arena: &mut Arena,
+    ) {
+        let record = packed(head, arena);
+        self.begin(HEAD, kind, number, head.tag(), record.len());
+        for word in [stamp.version.get(), stamp.created.ms(), stamp.updated.ms()] {
+            self.0.extend_from_slice(&word.to_le_bytes());
+        }
+        self.0.extend_from_slice(&record);
+        self.pad(record.len());
+    }
+
+    pub(crate) fn add_item<R: Record>(
+        &mut self,
+        kind: Kind,
+        number: Number,
+        key: &ItemKey,
+        item: &R,
+        arena: &mut Arena,
+    ) {
+        let record = packed(item, arena);
+        self.begin(ITEM, kind, number, item.tag(), record.len());
+        let key = key.as_bytes();
+        self.0.extend_from_slice(&(key.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(key);
+        self.pad(key.len());
+        self.0.extend_from_slice(&record);
+        self.pad(record.len());
+    }
+
+    fn begin(&mut self, what: u8, kind: Kind, number: Number, tag: Tag, len: usize) {
+        self.0.extend_from_slice(&[what, kind.get(), tag.number, tag.version]);
+        self.0.extend_from_slice(&(len as u32).to_le_bytes());
+        self.0.extend_from_slice(&number.get().to_le_bytes());
+    }
+
+    fn pad(&mut self, len: usize) {
+        self.0.resize(self.0.len() + padding(len), 0);
+    }
+}
+
+fn packed<R: Record>(record: &R, arena: &mut Arena) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size_of::<R>());
+    record.pack(&mut Packer::new(&mut bytes, arena));
+    bytes
+}
+
+fn read_piece<'a>(rest: &mut &'a [u8]) -> Result<Piece<'a>, Corrupt> {
+    use crate::records::Fields;
+    let mut fields = Fields(rest);
+    let [what, kind, number, version] = fields.array()?;
+    let len = fields.u32()? as usize;
+    let stream = Number::new(fields.u64()?);
+    let what = match what {
+        EVENT => What::Event,
+        HEAD => What::Head(Stamp {
+            version: Position::new(fields.u64()?),
+            created: Timestamp::from_ms(fields.u64()?),
+            updated: Timestamp::from_ms(fields.u64()?),
+        }),
+        ITEM => {
+            let len = usize::try_from(fields.u64()?).map_err(|_| Corrupt::Range)?;
+            let key = ItemKey::from_bytes(fields.bytes(len)?).ok_or(Corrupt::Range)?;
+            fields.bytes(padding(len))?;
+            What::Item(key)
+        }
+        _ => return Err(Corrupt::Range),
+    };
+    let record = fields.bytes(len)?;
+    fields.bytes(padding(len))?;
+    *rest = fields.0;
+    Ok(Piece { what, kind: Kind::new(kind), number: stream, tag: Tag { number, version }, record })
+}

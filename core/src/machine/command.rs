@@ -1,0 +1,136 @@
+//! Commands: typed where a machine reads them, boxed where an engine carries them.
+
+use core::any::Any;
+use core::fmt::{self, Debug};
+
+use super::{Canon, Machine};
+use crate::words::{Id, Kind};
+
+/// What a machine's own command type tells the engine about itself.
+pub trait Said: Clone + Debug + Send + Sync + 'static {
+    /// The operation's number within its kind. Part of an idempotency key's scope.
+    fn operation(&self) -> u8;
+
+    /// The sub-resource that the caller's path names. Part of the scope as well.
+    fn sub(&self) -> Option<&Id> {
+        None
+    }
+
+    /// Writes every field that tells two commands apart.
+    fn canon(&self, canon: &mut Canon);
+
+    /// The bytes it keeps outside of itself, for admission.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// A command for some kind of stream.
+pub struct Command(Box<dyn AnyCommand>);
+
+impl Command {
+    /// A command for streams of machine `M`.
+    pub fn of<M: Machine>(command: M::Command) -> Self {
+        Self(Box::new(Asked::<M>(command)))
+    }
+
+    /// The command as machine `M` wrote it, or `None` where it is for another.
+    #[must_use]
+    pub fn get<M: Machine>(&self) -> Option<&M::Command> {
+        let any: &dyn Any = &*self.0;
+        any.downcast_ref::<Asked<M>>().map(|asked| &asked.0)
+    }
+
+    /// The kind of stream that it is for.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind()
+    }
+
+    /// The operation's number.
+    #[must_use]
+    pub fn operation(&self) -> u8 {
+        self.0.operation()
+    }
+
+    /// The sub-resource that it names.
+    #[must_use]
+    pub fn sub(&self) -> Option<&Id> {
+        self.0.sub()
+    }
+
+    /// Its canonical form.
+    pub fn canon(&self, canon: &mut Canon) {
+        self.0.canon(canon);
+    }
+
+    /// An upper bound of what it puts on the log, beside the fixed parts.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.0.weight()
+    }
+}
+
+impl Clone for Command {
+    fn clone(&self) -> Self {
+        self.0.boxed_clone()
+    }
+}
+
+impl Debug for Command {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// A machine's command with the machine's name on it.
+#[derive(Clone)]
+pub struct Asked<M: Machine>(pub M::Command);
+
+impl<M: Machine> Debug for Asked<M> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {:?}", M::NAME, self.0)
+    }
+}
+
+/// What the engine may do with a command of any kind.
+pub trait AnyCommand: Any + Debug + Send + Sync {
+    /// The kind of stream that it is for.
+    fn kind(&self) -> Kind;
+    /// See [`Said::operation`].
+    fn operation(&self) -> u8;
+    /// See [`Said::sub`].
+    fn sub(&self) -> Option<&Id>;
+    /// See [`Said::canon`].
+    fn canon(&self, canon: &mut Canon);
+    /// See [`Command::weight`].
+    fn weight(&self) -> usize;
+    /// A copy.
+    fn boxed_clone(&self) -> Command;
+}
+
+impl<M: Machine> AnyCommand for Asked<M> {
+    fn kind(&self) -> Kind {
+        M::KIND
+    }
+
+    fn operation(&self) -> u8 {
+        self.0.operation()
+    }
+
+    fn sub(&self) -> Option<&Id> {
+        self.0.sub()
+    }
+
+    fn canon(&self, canon: &mut Canon) {
+        self.0.canon(canon);
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<M::Command>() + self.0.heap_bytes()
+    }
+
+    fn boxed_clone(&self) -> Command {
+        Command(Box::new(Self(self.0.clone())))
+    }
+}

@@ -1,0 +1,189 @@
+//! One stream in memory, and what an event does to it wherever it lies.
+
+use rkyv::ser::allocator::Arena;
+
+use super::state::{Changes, ItemChanges, Items, Place};
+use super::{Answer, ItemKey, Machine, Postings, Shows, Stamp};
+use crate::records::{EntryWriter, HeadRow, Packer, Record, Rows, Table, key_of_head, key_of_item, key_of_name};
+use crate::words::{Name, Number, Position, Timestamp};
+
+/// What the engine keeps of a stream in memory, whatever its kind.
+#[derive(Clone, Debug)]
+pub struct CordState {
+    /// The hash of the name.
+    pub hash: u64,
+    /// The name.
+    pub name: Name,
+    /// The number; zero where the stream does not exist.
+    pub number: Number,
+    /// Version and times. The version of a stream that has ended is that of its last event,
+    /// for as long as it is in memory.
+    pub stamp: Stamp,
+    /// A lower bound of when the stream or any of its items is next due.
+    pub due: Timestamp,
+    /// A lower bound of when an item that is not in memory is due.
+    pub due_stored: Timestamp,
+    /// How many transactions and waiting commands keep it in memory.
+    pub pins: u32,
+    /// How many of its items are in memory.
+    pub cells: u32,
+    /// Whether commands wait for it.
+    pub busy: bool,
+    /// Whether a transaction has reserved it.
+    pub reserved: bool,
+    /// Whether it was used since the clock hand last passed.
+    pub used: bool,
+}
+
+/// Where the records of an entry go while its events are carried out.
+pub struct Out<'a> {
+    /// The entry.
+    pub entry: EntryWriter<'a>,
+    /// The rows that it changes.
+    pub rows: &'a mut Rows,
+    /// The postings of the event at hand.
+    pub postings: &'a mut Postings,
+}
+
+/// Items of one stream, as an event changes them: `None` marks one that is not there.
+pub(super) trait ItemStore<I>: Items<I> {
+    fn set(&mut self, key: ItemKey, item: Option<I>, at: Position);
+}
+
+struct Recorder<'a, 'o, M: Machine> {
+    store: &'a mut dyn ItemStore<M::Item>,
+    number: Number,
+    at: Position,
+    rows: &'o mut Rows,
+    arena: &'o mut Arena,
+}
+
+impl<M: Machine> Items<M::Item> for Recorder<'_, '_, M> {
+    fn get(&self, key: &ItemKey) -> Option<&M::Item> {
+        self.store.get(key)
+    }
+}
+
+impl<M: Machine> ItemChanges<M::Item> for Recorder<'_, '_, M> {
+    fn put(&mut self, key: ItemKey, item: M::Item) {
+        let (number, arena) = (self.number, &mut *self.arena);
+        self.rows.put(
+            Table::Item,
+            |out| key_of_item(number, &key, out),
+            |out| write_item::<M>(&item, arena, out),
+        );
+        self.store.set(key, Some(item), self.at);
+    }
+
+    fn remove(&mut self, key: &ItemKey) {
+        self.rows.remove(Table::Item, |out| key_of_item(self.number, key, out));
+        self.store.set(key.clone(), None, self.at);
+    }
+}
+
+/// An item's row: `kind, type, version, 5 zeros | item`
+fn write_item<M: Machine>(item: &M::Item, arena: &mut Arena, out: &mut Vec<u8>) {
+    let tag = item.tag();
+    out.extend_from_slice(&[M::KIND.get(), tag.number, tag.version, 0, 0, 0, 0, 0]);
+    item.pack(&mut Packer::new(out, arena));
+}
+
+/// Carries out one event on one stream: encodes it, applies it, writes the rows it changes.
+pub(super) fn perform<M: Machine>(
+    state: &mut CordState,
+    head: &mut Option<M::Head>,
+    items: &mut dyn ItemStore<M::Item>,
+    event: &M::Event,
+    place: &Place,
+    same_event: bool,
+    out: &mut Out<'_>,
+    answer: Option<&mut Answer>,
+) {
+    let creates = head.is_none();
+    if creates {
+        state.number = Number::new(place.position.get());
+    }
+    let (kind, number) = (M::KIND, state.number);
+    let created = creates.then_some(&state.name);
+    let range = out.entry.part(kind, number, previous(state, creates), created, same_event, event);
+    apply::<M>(state, head, items, event, place, out.rows, out.entry.arena());
+    if let Some(head) = &*head {
+        out.postings.clear();
+        M::postings(head, event, out.postings);
+    }
+    let Some(answer) = answer else { return };
+    let shows = M::shows(event, place);
+    if shows.event {
+        answer.add_event(kind, number, event.tag(), out.entry.payload(range));
+    }
+    show::<M>(state, head.as_ref(), &*items, &shows, out.entry.arena(), answer);
+}
+
+/// The position of the event before, of the same life of the stream.
+fn previous(state: &CordState, creates: bool) -> Position {
+    if creates { Position::ZERO } else { state.stamp.version }
+}
+
+/// Applies one event to one stream and writes the rows it changes. Replay begins here.
+pub(super) fn apply<M: Machine>(
+    state: &mut CordState,
+    head: &mut Option<M::Head>,
+    items: &mut dyn ItemStore<M::Item>,
+    event: &M::Event,
+    place: &Place,
+    rows: &mut Rows,
+    arena: &mut Arena,
+) {
+    let existed = head.is_some();
+    let number = state.number;
+    let mut recorder = Recorder::<M> { store: items, number, at: place.position, rows, arena };
+    let name = &state.name;
+    M::apply(&mut Changes { name, head: &mut *head, items: &mut recorder }, event, place);
+    state.stamp.version = place.position;
+    state.stamp.updated = place.now;
+    if let Some(head) = head {
+        if !existed {
+            state.stamp.created = place.now;
+            rows.put(
+                Table::Name,
+                |out| key_of_name(name, out),
+                |out| out.extend_from_slice(&number.get().to_le_bytes()),
+            );
+        }
+        rows.put(
+            Table::Head,
+            |out| out.extend_from_slice(&key_of_head(number)),
+            |out| {
+                HeadRow::write(name, state.stamp, head.tag(), out, |out| {
+                    head.pack(&mut Packer::new(out, arena));
+                });
+            },
+        );
+    } else {
+        rows.remove(Table::Head, |out| out.extend_from_slice(&key_of_head(number)));
+        rows.remove(Table::Name, |out| key_of_name(name, out));
+        state.number = Number::ZERO;
+    }
+}
+
+/// Adds the pieces of state that an answer shows.
+pub(super) fn show<M: Machine>(
+    state: &CordState,
+    head: Option<&M::Head>,
+    items: &dyn Items<M::Item>,
+    shows: &Shows,
+    arena: &mut Arena,
+    answer: &mut Answer,
+) {
+    let (kind, number) = (M::KIND, state.number);
+    if let Some(head) = head
+        && shows.head
+    {
+        answer.add_head(kind, number, state.stamp, head, arena);
+    }
+    for key in &shows.items {
+        if let Some(item) = items.get(key) {
+            answer.add_item(kind, number, key, item, arena);
+        }
+    }
+}

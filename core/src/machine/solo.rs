@@ -1,0 +1,196 @@
+//! One stream of one machine, alone, for tests of its rules.
+
+use std::collections::BTreeMap;
+
+use super::state::{Changes, ItemChanges, Items, Place, View};
+use super::{Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Postings, Shows, Transit};
+use crate::words::{Book, Id, Name, Number, Position, Refusal, Timestamp};
+
+/// A stream without an engine around it: commands in, events and postings out.
+///
+/// Tables of cases and models of a machine run on this. What the engine adds (durability,
+/// keys, transactions, eviction) is tested elsewhere, once, for all machines.
+pub struct Solo<M: Machine> {
+    name: Name,
+    number: Number,
+    version: Position,
+    head: Option<M::Head>,
+    items: Kept<M::Item>,
+    last: Position,
+}
+
+/// What an accepted command led to.
+#[derive(Debug)]
+pub struct Told<M: Machine> {
+    /// What happened; `None` where it was so already.
+    pub event: Option<M::Event>,
+    /// The position of the event, or of the stream's last one.
+    pub position: Position,
+    /// What the answer shows.
+    pub shows: Shows,
+    /// The event's postings.
+    pub postings: Postings,
+}
+
+struct Kept<I>(BTreeMap<ItemKey, I>);
+
+impl<I> Items<I> for Kept<I> {
+    fn get(&self, key: &ItemKey) -> Option<&I> {
+        self.0.get(key)
+    }
+}
+
+impl<I> ItemChanges<I> for Kept<I> {
+    fn put(&mut self, key: ItemKey, item: I) {
+        self.0.insert(key, item);
+    }
+
+    fn remove(&mut self, key: &ItemKey) {
+        self.0.remove(key);
+    }
+}
+
+/// Shows a decision the items that it named, and panics at any other.
+struct Named<'a, I> {
+    items: &'a Kept<I>,
+    keys: &'a [ItemKey],
+}
+
+impl<I> Items<I> for Named<'_, I> {
+    fn get(&self, key: &ItemKey) -> Option<&I> {
+        assert!(self.keys.contains(key), "item {key:?} was read but not named");
+        self.items.get(key)
+    }
+}
+
+impl<M: Machine> Solo<M> {
+    /// A stream that does not exist yet.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        let id = Id::new(id).expect("a test's id is well formed");
+        Self {
+            name: Name::new(Book::DEFAULT, M::KIND, id),
+            number: Number::ZERO,
+            version: Position::ZERO,
+            head: None,
+            items: Kept(BTreeMap::new()),
+            last: Position::new(100),
+        }
+    }
+
+    /// Asks for one command, after firing what is due.
+    pub fn ask(&mut self, command: &M::Command, now: Timestamp) -> Result<Told<M>, Refusal> {
+        let mut transit = Transit::default();
+        let told = self.ask_within(command, now, &mut transit)?;
+        assert!(transit.is_empty(), "a command of one leg leaves nothing in transit");
+        Ok(told)
+    }
+
+    /// Asks for one leg of a command.
+    pub fn ask_within(
+        &mut self,
+        command: &M::Command,
+        now: Timestamp,
+        transit: &mut Transit,
+    ) -> Result<Told<M>, Refusal> {
+        self.fire(now);
+        self.decide(command, now, transit)
+    }
+
+    /// Fires what is due, as the engine does before any command or read. Gives the events.
+    pub fn fire(&mut self, now: Timestamp) -> Vec<M::Event> {
+        let mut events = Vec::new();
+        while let Some(item) = self.first_due(now) {
+            let command = M::on_due(item.as_ref()).expect("what falls due has a command");
+            let told = self.decide(&command, now, &mut Transit::default());
+            let told = told.expect("what falls due is not refused");
+            events.push(told.event.expect("what falls due happens"));
+            assert!(events.len() < 10_000, "what falls due is no longer due afterwards");
+        }
+        events
+    }
+
+    fn first_due(&self, now: Timestamp) -> Option<Option<ItemKey>> {
+        let own = (self.head.as_ref().map_or(Timestamp::NEVER, M::due), None);
+        let items = self.items.0.iter().map(|(key, item)| (M::item_due(item), Some(key.clone())));
+        let (at, item) = items.chain([own]).min_by_key(|(at, _)| *at)?;
+        (at <= now).then_some(item)
+    }
+
+    fn decide(
+        &mut self,
+        command: &M::Command,
+        now: Timestamp,
+        transit: &mut Transit,
+    ) -> Result<Told<M>, Refusal> {
+        let mut needs = Needs::default();
+        M::needs(command, &mut needs);
+        let items = Named { items: &self.items, keys: needs.keys() };
+        let mut cx = Context { now, transit, secret: &[7; 32] };
+        let decided = M::decide(&self.view(&items), command, &mut cx)?;
+        let event = match decided {
+            Decided::Event(event) => event,
+            Decided::Already(shows) => {
+                let postings = Postings::default();
+                return Ok(Told { event: None, position: self.version, shows, postings });
+            }
+        };
+        self.last = self.last.plus(1);
+        let place = Place { position: self.last, now };
+        if self.head.is_none() {
+            self.number = Number::new(self.last.get());
+        }
+        let Self { name, head, items, .. } = self;
+        M::apply(&mut Changes { name, head, items }, &event, &place);
+        self.version = self.last;
+        let mut postings = Postings::default();
+        if let Some(head) = &self.head {
+            M::postings(head, &event, &mut postings);
+        }
+        let shows = M::shows(&event, &place);
+        Ok(Told { event: Some(event), position: self.last, shows, postings })
+    }
+
+    fn view<'a>(&'a self, items: &'a dyn Items<M::Item>) -> View<'a, M> {
+        View {
+            name: &self.name,
+            number: self.number,
+            version: self.version,
+            head: self.head.as_ref(),
+            items,
+        }
+    }
+
+    /// How a command would be split.
+    #[must_use]
+    pub fn expand(&self, command: &M::Command, link: Option<&Link>) -> Vec<(Name, Command)> {
+        match M::expand(&self.view(&self.items), command, link) {
+            Expansion::Legs(legs) => legs,
+            Expansion::Alone => vec![(self.name.clone(), Command::of::<M>(command.clone()))],
+            Expansion::Ask(name) => panic!("the link of {name:?} is needed first"),
+        }
+    }
+
+    /// The head.
+    #[must_use]
+    pub fn head(&self) -> Option<&M::Head> {
+        self.head.as_ref()
+    }
+
+    /// An item.
+    #[must_use]
+    pub fn item(&self, key: &ItemKey) -> Option<&M::Item> {
+        self.items.get(key)
+    }
+
+    /// All items, in the order of their keys.
+    pub fn items(&self) -> impl Iterator<Item = (&ItemKey, &M::Item)> {
+        self.items.0.iter()
+    }
+
+    /// The position of the last event.
+    #[must_use]
+    pub fn version(&self) -> Position {
+        self.version
+    }
+}

@@ -1,0 +1,289 @@
+//! Log entries: the events of one command or one transaction, packed as one atomic unit.
+//!
+//! ```text
+//! entry   0  length u32 │ events u16 │ parts u16
+//!         8  now, 48 bits │ flags, 16 bits (1: an idempotency note follows)
+//!        16  [note: key hash 16 │ fingerprint 16 │ mode u8, 3 zeros, length u32 │ answer, padded]
+//!            part, part, …
+//! part    0  kind u8 │ type u8 │ version u8 │ flags u8 (1: same event as the part before, 2: creates)
+//!         4  payload's length u32
+//!         8  stream's number u64
+//!        16  position of the stream's previous event u64
+//!        24  [created: book u64 │ id's length u16, 6 zeros │ id, padded]
+//!            payload, padded
+//! ```
+//!
+//! Integers are little-endian; everything is padded with zeros to eight bytes. Positions are
+//! not written: an entry's first event has the next position of its frame.
+
+use core::ops::Range;
+
+use rkyv::ser::allocator::Arena;
+
+use super::row::{Fields, padding, text};
+use super::{Corrupt, Packer, Record, Tag};
+use crate::words::{Book, Id, Kind, Name, Number, Position, Timestamp, Version};
+
+const HEADER_LEN: usize = 16;
+const PART_LEN: usize = 24;
+const HAS_NOTE: u64 = 1;
+const SAME_EVENT: u8 = 1;
+const CREATES: u8 = 2;
+
+/// What an entry says about the idempotency key of its command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyNote {
+    /// The hash of book, stream, operation, sub-resource and key.
+    pub key: [u8; 16],
+    /// The keyed fingerprint of the command.
+    pub fingerprint: [u8; 16],
+    /// The answer where the events do not say it: a refusal, or "it was so already".
+    pub answer: Option<Vec<u8>>,
+}
+
+/// Packs one entry at the end of a buffer.
+pub struct EntryWriter<'a> {
+    bytes: &'a mut Vec<u8>,
+    arena: &'a mut Arena,
+    start: usize,
+    now: Timestamp,
+    flags: u64,
+    events: u16,
+    parts: u16,
+}
+
+impl<'a> EntryWriter<'a> {
+    /// Begins an entry.
+    pub fn begin(bytes: &'a mut Vec<u8>, arena: &'a mut Arena, now: Timestamp) -> Self {
+        let start = bytes.len();
+        debug_assert_eq!(start % 8, 0, "entries begin on eight bytes");
+        bytes.extend_from_slice(&[0; HEADER_LEN]);
+        Self { bytes, arena, start, now, flags: 0, events: 0, parts: 0 }
+    }
+
+    /// Writes the idempotency note; before the first part, and at most once.
+    pub fn note(&mut self, note: &KeyNote) {
+        debug_assert!(self.parts == 0 && self.flags & HAS_NOTE == 0, "one note, in front");
+        self.flags |= HAS_NOTE;
+        self.bytes.extend_from_slice(&note.key);
+        self.bytes.extend_from_slice(&note.fingerprint);
+        let answer = note.answer.as_deref().unwrap_or_default();
+        self.bytes.extend_from_slice(&[u8::from(note.answer.is_some()), 0, 0, 0]);
+        self.bytes.extend_from_slice(&(answer.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(answer);
+        self.bytes.resize(self.bytes.len() + padding(answer.len()), 0);
+    }
+
+    /// Counts the next event; the parts that follow belong to it.
+    pub fn event(&mut self) {
+        self.events += 1;
+    }
+
+    /// Writes one stream's part of the event, and says where its payload lies.
+    pub fn part<R: Record>(
+        &mut self,
+        kind: Kind,
+        number: Number,
+        previous: Version,
+        created: Option<&Name>,
+        same_event: bool,
+        event: &R,
+    ) -> Range<usize> {
+        let tag = event.tag();
+        let flags = if same_event { SAME_EVENT } else { 0 } | if created.is_some() { CREATES } else { 0 };
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[kind.get(), tag.number, tag.version, flags, 0, 0, 0, 0]);
+        self.bytes.extend_from_slice(&number.get().to_le_bytes());
+        self.bytes.extend_from_slice(&previous.get().to_le_bytes());
+        if let Some(name) = created {
+            let id = name.id.as_str().as_bytes();
+            self.bytes.extend_from_slice(&name.book.get().to_le_bytes());
+            self.bytes.extend_from_slice(&(id.len() as u64).to_le_bytes());
+            self.bytes.extend_from_slice(id);
+            self.bytes.resize(self.bytes.len() + padding(id.len()), 0);
+        }
+        let payload = self.bytes.len();
+        event.pack(&mut Packer::new(self.bytes, self.arena));
+        let len = self.bytes.len() - payload;
+        self.bytes[start + 4..start + 8].copy_from_slice(&(len as u32).to_le_bytes());
+        self.bytes.resize(self.bytes.len() + padding(len), 0);
+        self.parts += 1;
+        payload..payload + len
+    }
+
+    /// A payload that [`part`](Self::part) has just written.
+    #[must_use]
+    pub fn payload(&self, range: Range<usize>) -> &[u8] {
+        &self.bytes[range]
+    }
+
+    /// The arena, for packing rows beside the entry.
+    pub fn arena(&mut self) -> &mut Arena {
+        self.arena
+    }
+
+    /// Closes the entry and gives its length and the number of its events.
+    pub fn finish(self) -> (usize, u16) {
+        let len = self.bytes.len() - self.start;
+        let header = &mut self.bytes[self.start..self.start + HEADER_LEN];
+        header[0..4].copy_from_slice(&(len as u32).to_le_bytes());
+        header[4..6].copy_from_slice(&self.events.to_le_bytes());
+        header[6..8].copy_from_slice(&self.parts.to_le_bytes());
+        header[8..16].copy_from_slice(&(self.now.ms() << 16 | self.flags).to_le_bytes());
+        (len, self.events)
+    }
+}
+
+/// One entry, read in place.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// The position of its first event.
+    pub first: Position,
+    /// How many positions it takes.
+    pub events: u16,
+    /// The time at which it was decided.
+    pub now: Timestamp,
+    /// What it says about an idempotency key.
+    pub note: Option<KeyNote>,
+    /// The parts of its events, in order.
+    pub parts: Vec<Part<'a>>,
+}
+
+/// What one event did to one stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part<'a> {
+    /// Whose event it is, and which struct.
+    pub head: PartHead,
+    /// The packed event.
+    pub payload: &'a [u8],
+}
+
+/// The fixed front of a part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartHead {
+    /// The position of the event.
+    pub position: Position,
+    /// The stream's kind.
+    pub kind: Kind,
+    /// Which struct the payload is.
+    pub tag: Tag,
+    /// The stream.
+    pub number: Number,
+    /// The position of the stream's previous event; zero before the first.
+    pub previous: Version,
+    /// The name, where the event creates the stream.
+    pub created: Option<Name>,
+}
+
+/// Walks the entries of a frame.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    bytes: &'a [u8],
+    next: Position,
+}
+
+impl<'a> Entries<'a> {
+    /// Entries packed one behind the other, the first event at `first`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8], first: Position) -> Self {
+        Self { bytes, next: first }
+    }
+
+    fn read(&mut self) -> Result<Entry<'a>, Corrupt> {
+        let mut fields = Fields(self.bytes);
+        let len = fields.u32()? as usize;
+        if len < HEADER_LEN || len % 8 != 0 {
+            return Err(Corrupt::Range);
+        }
+        let whole = self.bytes.split_at_checked(len).ok_or(Corrupt::Short)?;
+        let mut fields = Fields(&whole.0[4..]);
+        let (events, parts) = (fields.u16()?, fields.u16()?);
+        let word = fields.u64()?;
+        let (now, flags) = (Timestamp::from_ms(word >> 16), word & 0xffff);
+        if events == 0 || flags & !HAS_NOTE != 0 {
+            return Err(Corrupt::Range);
+        }
+        let note = if flags & HAS_NOTE == 0 { None } else { Some(read_note(&mut fields)?) };
+        let first = self.next;
+        let end = first.get().checked_add(u64::from(events)).ok_or(Corrupt::Range)?;
+        let mut position = first.get().wrapping_sub(1);
+        let mut list = Vec::with_capacity(usize::from(parts).min(len / PART_LEN));
+        for index in 0..parts {
+            let part = read_part(&mut fields, &mut position, index == 0)?;
+            if position >= end {
+                return Err(Corrupt::Range);
+            }
+            list.push(part);
+        }
+        if !fields.0.is_empty() || (parts > 0 && position + 1 != end) || (parts == 0 && events != 1) {
+            return Err(Corrupt::Range);
+        }
+        self.bytes = whole.1;
+        self.next = Position::new(end);
+        Ok(Entry { first, events, now, note, parts: list })
+    }
+}
+
+fn read_note(fields: &mut Fields<'_>) -> Result<KeyNote, Corrupt> {
+    let (key, fingerprint) = (fields.array()?, fields.array()?);
+    let [mode, 0, 0, 0] = fields.array()? else { return Err(Corrupt::Range) };
+    let len = fields.u32()? as usize;
+    let answer = fields.bytes(len)?;
+    fields.bytes(padding(len))?;
+    let answer = match mode {
+        0 if len == 0 => None,
+        1 => Some(answer.to_vec()),
+        _ => return Err(Corrupt::Range),
+    };
+    Ok(KeyNote { key, fingerprint, answer })
+}
+
+fn read_part<'a>(
+    fields: &mut Fields<'a>,
+    position: &mut u64,
+    is_first: bool,
+) -> Result<Part<'a>, Corrupt> {
+    let [kind, number, version, flags] = fields.array()?;
+    let payload_len = fields.u32()? as usize;
+    let stream = Number::new(fields.u64()?);
+    let previous = Position::new(fields.u64()?);
+    if flags & !(SAME_EVENT | CREATES) != 0 || (is_first && flags & SAME_EVENT != 0) {
+        return Err(Corrupt::Range);
+    }
+    if flags & SAME_EVENT == 0 {
+        *position = position.wrapping_add(1);
+    }
+    let kind = Kind::new(kind);
+    let created = if flags & CREATES == 0 {
+        None
+    } else {
+        let book = Book::new(Number::new(fields.u64()?));
+        let id_len = usize::try_from(fields.u64()?).map_err(|_| Corrupt::Range)?;
+        let id: Id = text(fields.bytes(id_len)?)?;
+        fields.bytes(padding(id_len))?;
+        Some(Name::new(book, kind, id))
+    };
+    let payload = fields.bytes(payload_len)?;
+    fields.bytes(padding(payload_len))?;
+    let tag = Tag { number, version };
+    let position = Position::new(*position);
+    Ok(Part {
+        head: PartHead { position, kind, tag, number: stream, previous, created },
+        payload,
+    })
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, Corrupt>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let entry = self.read();
+        if entry.is_err() {
+            self.bytes = &[];
+        }
+        Some(entry)
+    }
+}

@@ -1,0 +1,1 @@
+//! The rules of the account machine, as a table of cases.

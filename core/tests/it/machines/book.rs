@@ -1,0 +1,1 @@
+//! The rules of the book machine, as a table of cases.

@@ -1,0 +1,1 @@
+//! The rules of the collection machine, as a table of cases.

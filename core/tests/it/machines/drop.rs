@@ -1,0 +1,1 @@
+//! The rules of the drop machine, as a table of cases.

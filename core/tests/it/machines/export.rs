@@ -1,0 +1,1 @@
+//! The rules of the export machine, as a table of cases.

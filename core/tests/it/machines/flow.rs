@@ -1,0 +1,1 @@
+//! The rules of the flow machine, as a table of cases.

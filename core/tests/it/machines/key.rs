@@ -1,0 +1,1 @@
+//! The rules of the key machine, as a table of cases.

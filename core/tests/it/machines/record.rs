@@ -1,0 +1,1 @@
+//! The rules of the record machine, as a table of cases.

@@ -1,0 +1,1 @@
+//! The rules of the source machine, as a table of cases.

@@ -1,0 +1,1 @@
+//! The rules of the ticket machine, as a table of cases.

@@ -1,0 +1,5 @@
+//! The tests of the core, as modules of one binary.
+
+mod golden;
+mod machines;
+mod models;

@@ -1,0 +1,1 @@
+//! The account machine against a naive model of it.

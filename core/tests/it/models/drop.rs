@@ -1,0 +1,1 @@
+//! The drop machine against a naive model of it.

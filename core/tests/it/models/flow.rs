@@ -1,0 +1,1 @@
+//! The flow machine against a naive model of it.

@@ -1,0 +1,1 @@
+//! The record machine against a naive model of it.

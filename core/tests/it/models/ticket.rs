@@ -1,0 +1,1 @@
+//! The ticket machine against a naive model of it.
