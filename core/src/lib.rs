@@ -6,10 +6,18 @@
 #[macro_use]
 mod mutant;
 
+pub mod batch;
+pub mod commit;
+pub mod digest;
+pub mod driver;
 pub mod filter;
+pub mod log;
 pub mod machine;
 pub mod machines;
 pub mod records;
+pub mod recovery;
+pub mod shard;
+pub mod store;
 pub mod words;
 
 #[cfg(feature = "mutants")]

@@ -10,7 +10,7 @@ use crate::words::{Kind, Number, Position, Timestamp, Version};
 /// What an accepted command answers, as packed records.
 ///
 /// ```text
-/// piece   0  what u8 (1 event, 2 head, 3 item) │ kind u8 │ type u8 │ version u8 │ record's length u32
+/// piece   0  what u8 (1 event, 2 head, 3 item, 4 leg) │ kind u8 │ type u8 │ version u8 │ record's length u32
 ///         8  stream's number u64
 ///        16  [head: version u64 │ created u64 │ updated u64]
 ///            [item: key's length u64 │ key, padded]
@@ -24,6 +24,7 @@ pub struct Answer(SmallVec<[u8; 96]>);
 const EVENT: u8 = 1;
 const HEAD: u8 = 2;
 const ITEM: u8 = 3;
+const LEG: u8 = 4;
 
 /// One piece of an answer.
 #[derive(Clone, PartialEq, Debug)]
@@ -49,6 +50,8 @@ pub enum What {
     Head(Stamp),
     /// An item as it stood.
     Item(ItemKey),
+    /// The pieces of this leg of a transaction begin here. No record.
+    Leg(u32),
 }
 
 /// What the engine itself knows of a stream.
@@ -138,6 +141,11 @@ impl Answer {
         Err(Corrupt::Missing)
     }
 
+    pub(crate) fn begin_leg(&mut self, leg: u32) {
+        let none = Tag { number: 0, version: 0 };
+        self.begin(LEG, Kind::new(0), Number::new(leg.into()), none, 0);
+    }
+
     pub(crate) fn add_event(&mut self, kind: Kind, number: Number, tag: Tag, record: &[u8]) {
         self.begin(EVENT, kind, number, tag, record.len());
         self.0.extend_from_slice(record);
@@ -215,6 +223,7 @@ fn read_piece<'a>(rest: &mut &'a [u8]) -> Result<Piece<'a>, Corrupt> {
             fields.bytes(padding(len))?;
             What::Item(key)
         }
+        LEG => What::Leg(u32::try_from(stream.get()).map_err(|_| Corrupt::Range)?),
         _ => return Err(Corrupt::Range),
     };
     let record = fields.bytes(len)?;

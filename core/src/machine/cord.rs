@@ -4,7 +4,9 @@ use rkyv::ser::allocator::Arena;
 
 use super::state::{Changes, ItemChanges, Items, Place};
 use super::{Answer, ItemKey, Machine, Postings, Shows, Stamp};
-use crate::records::{EntryWriter, HeadRow, Packer, Record, Rows, Table, key_of_head, key_of_item, key_of_name};
+use crate::records::{
+    EntryWriter, HeadRow, Packer, Record, Rows, Table, key_of_head, key_of_item, key_of_name,
+};
 use crate::words::{Name, Number, Position, Timestamp};
 
 /// What the engine keeps of a stream in memory, whatever its kind.
@@ -27,12 +29,16 @@ pub struct CordState {
     pub pins: u32,
     /// How many of its items are in memory.
     pub cells: u32,
+    /// Whether it is certain what the stream is: it was read, or it was never there.
+    pub known: bool,
     /// Whether commands wait for it.
     pub busy: bool,
     /// Whether a transaction has reserved it.
     pub reserved: bool,
     /// Whether it was used since the clock hand last passed.
     pub used: bool,
+    /// The last batch of legs that it was part of, to see one that names it twice.
+    pub mark: u64,
 }
 
 /// Where the records of an entry go while its events are carried out.

@@ -9,7 +9,9 @@ use rkyv::ser::allocator::Arena;
 use super::cord::{CordState, ItemStore, Out, apply, perform, show};
 use super::lent::{Lent, LentItems, LentOf, typed};
 use super::state::{Items, Place, View};
-use super::{Answer, Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Shows, Stamp};
+use super::{
+    Answer, Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Shows, Stamp,
+};
 use crate::filter::Filter;
 use crate::records::{Corrupt, Fields, HeadRow, Record, Rows, Tag};
 use crate::words::{Book, Name, Number, Position, Refusal, Timestamp};
@@ -31,8 +33,11 @@ pub enum Accepted {
 pub trait Cords: Send {
     /// Finds a stream that is in memory.
     fn find(&self, hash: u64, book: Book, id: &str) -> Option<Slot>;
-    /// Takes a stream into memory: as its row has it, or as one that does not exist.
-    fn add(&mut self, hash: u64, name: Name, row: Option<(Number, &HeadRow<'_>)>) -> Result<Slot, Corrupt>;
+    /// Makes a place in memory for a stream: one that was never there (`known`), or one that
+    /// is to be filled once it has been read.
+    fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot;
+    /// Fills a place with what the store has: a stream, or none.
+    fn fill(&mut self, slot: Slot, row: Option<(Number, &HeadRow<'_>)>) -> Result<(), Corrupt>;
     /// What the engine keeps of it.
     fn state(&self, slot: Slot) -> &CordState;
     /// The same, to be changed.
@@ -52,7 +57,12 @@ pub trait Cords: Send {
     fn add_item(&mut self, slot: Slot, key: ItemKey, row: Option<&[u8]>) -> Result<(), Corrupt>;
 
     /// Decides a command on the stream itself and keeps its event.
-    fn decide(&mut self, slot: Slot, command: &Command, cx: &mut Context<'_>) -> Result<Accepted, Refusal>;
+    fn decide(
+        &mut self,
+        slot: Slot,
+        command: &Command,
+        cx: &mut Context<'_>,
+    ) -> Result<Accepted, Refusal>;
     /// Performs the oldest event that was kept.
     fn perform(
         &mut self,
@@ -75,7 +85,15 @@ pub trait Cords: Send {
     fn refresh_due(&mut self, slot: Slot);
 
     /// Applies an event out of the log.
-    fn replay(&mut self, slot: Slot, tag: Tag, payload: &[u8], place: &Place, rows: &mut Rows, arena: &mut Arena) -> Result<(), Corrupt>;
+    fn replay(
+        &mut self,
+        slot: Slot,
+        event: (Tag, &[u8]),
+        place: &Place,
+        rows: &mut Rows,
+        arena: &mut Arena,
+        answer: Option<&mut Answer>,
+    ) -> Result<(), Corrupt>;
     /// The items that applying it reads.
     fn reads(&self, tag: Tag, payload: &[u8], needs: &mut Needs) -> Result<(), Corrupt>;
 
@@ -150,13 +168,16 @@ impl<M: Machine> Cords for CordsOf<M> {
     fn find(&self, hash: u64, book: Book, id: &str) -> Option<Slot> {
         let is_it = |&index: &u32| {
             let cord = self.cords[index as usize].as_ref();
-            cord.is_some_and(|cord| cord.state.name.book == book && cord.state.name.id.as_str() == id)
+            cord.is_some_and(|cord| {
+                cord.state.name.book == book && cord.state.name.id.as_str() == id
+            })
         };
         self.names.find(hash, is_it).copied().map(Slot)
     }
 
-    fn add(&mut self, hash: u64, name: Name, row: Option<(Number, &HeadRow<'_>)>) -> Result<Slot, Corrupt> {
-        let mut state = CordState {
+    fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot {
+        self.heap += name.id.heap_bytes();
+        let state = CordState {
             hash,
             name,
             number: Number::ZERO,
@@ -165,23 +186,13 @@ impl<M: Machine> Cords for CordsOf<M> {
             due_stored: Timestamp::NEVER,
             pins: 0,
             cells: 0,
+            known,
             busy: false,
             reserved: false,
             used: true,
+            mark: 0,
         };
-        let mut head = None;
-        if let Some((number, row)) = row {
-            if row.name != state.name || number == Number::ZERO {
-                return Err(Corrupt::Range);
-            }
-            let found = M::Head::unpack(row.tag, row.head)?;
-            state.number = number;
-            state.stamp = row.stamp;
-            state.due = M::due(&found);
-            head = Some(found);
-        }
-        self.heap += state.name.id.heap_bytes() + head.as_ref().map_or(0, Record::heap_bytes);
-        let cord = Some(Cord { state, head });
+        let cord = Some(Cord { state, head: None });
         let index = if let Some(index) = self.free.pop() {
             self.cords[index as usize] = cord;
             index
@@ -193,7 +204,26 @@ impl<M: Machine> Cords for CordsOf<M> {
         self.names.insert_unique(hash, index, |&other| {
             cords[other as usize].as_ref().map_or(0, |cord| cord.state.hash)
         });
-        Ok(Slot(index))
+        Slot(index)
+    }
+
+    fn fill(&mut self, slot: Slot, row: Option<(Number, &HeadRow<'_>)>) -> Result<(), Corrupt> {
+        let (cord, _) = self.parts(slot);
+        let state = &mut cord.state;
+        if let Some((number, row)) = row {
+            if row.name != state.name || number == Number::ZERO {
+                return Err(Corrupt::Range);
+            }
+            let head = M::Head::unpack(row.tag, row.head)?;
+            state.number = number;
+            state.stamp = row.stamp;
+            state.due = M::due(&head);
+            let heap = head.heap_bytes();
+            cord.head = Some(head);
+            self.heap += heap;
+        }
+        self.parts(slot).0.state.known = true;
+        Ok(())
     }
 
     fn state(&self, slot: Slot) -> &CordState {
@@ -258,7 +288,12 @@ impl<M: Machine> Cords for CordsOf<M> {
         Ok(())
     }
 
-    fn decide(&mut self, slot: Slot, command: &Command, cx: &mut Context<'_>) -> Result<Accepted, Refusal> {
+    fn decide(
+        &mut self,
+        slot: Slot,
+        command: &Command,
+        cx: &mut Context<'_>,
+    ) -> Result<Accepted, Refusal> {
         let items = Of { cells: &self.items, slot };
         match M::decide(&self.view(slot, &items), typed::<M>(command), cx)? {
             Decided::Event(event) => {
@@ -282,8 +317,18 @@ impl<M: Machine> Cords for CordsOf<M> {
         let (cord, items) = self.parts(slot);
         let creates = cord.head.is_none();
         let number = if creates { Number::new(place.position.get()) } else { cord.state.number };
-        let mut changed = OfMut { cells: items, slot, number, filter, added: 0, due: Timestamp::NEVER };
-        perform::<M>(&mut cord.state, &mut cord.head, &mut changed, &event, place, same, out, answer);
+        let mut changed =
+            OfMut { cells: items, slot, number, filter, added: 0, due: Timestamp::NEVER };
+        perform::<M>(
+            &mut cord.state,
+            &mut cord.head,
+            &mut changed,
+            &event,
+            place,
+            same,
+            out,
+            answer,
+        );
         let (added, due) = (changed.added, changed.due);
         cord.state.cells += added;
         let own = cord.head.as_ref().map_or(Timestamp::NEVER, M::due);
@@ -325,7 +370,15 @@ impl<M: Machine> Cords for CordsOf<M> {
         cord.state.due = own.min(resident).min(cord.state.due_stored);
     }
 
-    fn replay(&mut self, slot: Slot, tag: Tag, payload: &[u8], place: &Place, rows: &mut Rows, arena: &mut Arena) -> Result<(), Corrupt> {
+    fn replay(
+        &mut self,
+        slot: Slot,
+        (tag, payload): (Tag, &[u8]),
+        place: &Place,
+        rows: &mut Rows,
+        arena: &mut Arena,
+        answer: Option<&mut Answer>,
+    ) -> Result<(), Corrupt> {
         let event = M::Event::unpack(tag, payload)?;
         let (cord, items) = self.parts(slot);
         if cord.head.is_none() {
@@ -333,10 +386,19 @@ impl<M: Machine> Cords for CordsOf<M> {
         }
         let number = cord.state.number;
         let mut filter = Filter::new(64);
-        let mut changed =
-            OfMut { cells: items, slot, number, filter: &mut filter, added: 0, due: Timestamp::NEVER };
+        let due = Timestamp::NEVER;
+        let mut changed = OfMut { cells: items, slot, number, filter: &mut filter, added: 0, due };
         apply::<M>(&mut cord.state, &mut cord.head, &mut changed, &event, place, rows, arena);
-        cord.state.cells += changed.added;
+        if let Some(answer) = answer {
+            let shows = M::shows(&event, place);
+            if shows.event {
+                answer.add_event(M::KIND, number, tag, payload);
+            }
+            show::<M>(&cord.state, cord.head.as_ref(), &changed, &shows, arena, answer);
+        }
+        let added = changed.added;
+        cord.state.cells += added;
+        cord.state.used = true;
         Ok(())
     }
 
@@ -347,9 +409,8 @@ impl<M: Machine> Cords for CordsOf<M> {
 
     fn lend(&self, slot: Slot, keys: &[ItemKey]) -> Box<dyn Lent> {
         let cord = self.cord(slot);
-        let items = keys.iter().map(|key| {
-            (key.clone(), (self.items.get(slot, key).cloned(), None))
-        });
+        let items =
+            keys.iter().map(|key| (key.clone(), (self.items.get(slot, key).cloned(), None)));
         Box::new(LentOf::<M> {
             state: cord.state.clone(),
             head: cord.head.clone(),
@@ -397,7 +458,8 @@ impl<M: Machine> Cords for CordsOf<M> {
             if !idle || !durable || core::mem::take(&mut state.used) {
                 continue;
             }
-            let heap = state.name.id.heap_bytes() + cord.head.as_ref().map_or(0, Record::heap_bytes);
+            let heap =
+                state.name.id.heap_bytes() + cord.head.as_ref().map_or(0, Record::heap_bytes);
             let hash = state.hash;
             self.heap = self.heap.saturating_sub(heap);
             self.cords[self.hand] = None;

@@ -12,10 +12,18 @@ use crate::words::{Position, Refusal};
 pub trait Lent: Any + Send {
     /// The stream.
     fn state(&self) -> &CordState;
+    /// Whether it exists.
+    fn exists(&self) -> bool;
     /// Decides a leg and keeps its event.
     fn decide(&mut self, command: &Command, cx: &mut Context<'_>) -> Result<Accepted, Refusal>;
     /// Carries out the oldest event that was kept.
-    fn perform(&mut self, place: &Place, same: bool, out: &mut Out<'_>, answer: Option<&mut Answer>);
+    fn perform(
+        &mut self,
+        place: &Place,
+        same: bool,
+        out: &mut Out<'_>,
+        answer: Option<&mut Answer>,
+    );
     /// Adds what an accepted leg without an event shows.
     fn show(&self, accepted: &Accepted, answer: &mut Answer);
     /// Another copy, to try legs on.
@@ -50,6 +58,10 @@ impl<M: Machine> Lent for LentOf<M> {
         &self.state
     }
 
+    fn exists(&self) -> bool {
+        self.head.is_some()
+    }
+
     fn decide(&mut self, command: &Command, cx: &mut Context<'_>) -> Result<Accepted, Refusal> {
         let view = View::<M> {
             name: &self.state.name,
@@ -67,7 +79,13 @@ impl<M: Machine> Lent for LentOf<M> {
         }
     }
 
-    fn perform(&mut self, place: &Place, same: bool, out: &mut Out<'_>, answer: Option<&mut Answer>) {
+    fn perform(
+        &mut self,
+        place: &Place,
+        same: bool,
+        out: &mut Out<'_>,
+        answer: Option<&mut Answer>,
+    ) {
         let event = self.kept.pop_front().expect("an event is performed once it was decided");
         let Self { state, head, items, .. } = self;
         perform::<M>(state, head, items, &event, place, same, out, answer);

@@ -67,13 +67,23 @@ pub trait Rules: Send + Sync {
     /// Checks a packed item and describes it.
     fn describe_item(&self, tag: Tag, item: &[u8]) -> Result<String, Corrupt>;
     /// The postings of a packed event, given the stream's packed head.
-    fn postings(&self, head: (Tag, &[u8]), event: (Tag, &[u8]), out: &mut Postings) -> Result<(), Corrupt>;
+    fn postings(
+        &self,
+        head: (Tag, &[u8]),
+        event: (Tag, &[u8]),
+        out: &mut Postings,
+    ) -> Result<(), Corrupt>;
     /// When a packed head is due.
     fn head_due(&self, tag: Tag, head: &[u8]) -> Result<Timestamp, Corrupt>;
     /// When a packed item is due.
     fn item_due(&self, tag: Tag, item: &[u8]) -> Result<Timestamp, Corrupt>;
     /// The index rows of a packed head.
-    fn indexes(&self, tag: Tag, head: &[u8], index: &mut dyn FnMut(u8, &[u8])) -> Result<(), Corrupt>;
+    fn indexes(
+        &self,
+        tag: Tag,
+        head: &[u8],
+        index: &mut dyn FnMut(u8, &[u8]),
+    ) -> Result<(), Corrupt>;
     /// Every tag that its heads, items and events have ever had.
     fn tags(&self) -> [&'static [Tag]; 3];
     /// The command that time gives.
@@ -107,7 +117,12 @@ impl<M: Machine> Rules for Of<M> {
         M::Item::unpack(tag, item).map(|item| format!("{item:?}"))
     }
 
-    fn postings(&self, head: (Tag, &[u8]), event: (Tag, &[u8]), out: &mut Postings) -> Result<(), Corrupt> {
+    fn postings(
+        &self,
+        head: (Tag, &[u8]),
+        event: (Tag, &[u8]),
+        out: &mut Postings,
+    ) -> Result<(), Corrupt> {
         let head = M::Head::unpack(head.0, head.1)?;
         let event = M::Event::unpack(event.0, event.1)?;
         M::postings(&head, &event, out);
@@ -122,7 +137,12 @@ impl<M: Machine> Rules for Of<M> {
         M::Item::unpack(tag, item).map(|item| M::item_due(&item))
     }
 
-    fn indexes(&self, tag: Tag, head: &[u8], index: &mut dyn FnMut(u8, &[u8])) -> Result<(), Corrupt> {
+    fn indexes(
+        &self,
+        tag: Tag,
+        head: &[u8],
+        index: &mut dyn FnMut(u8, &[u8]),
+    ) -> Result<(), Corrupt> {
         M::indexes(&M::Head::unpack(tag, head)?, index);
         Ok(())
     }

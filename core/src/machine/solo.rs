@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::state::{Changes, ItemChanges, Items, Place, View};
-use super::{Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Postings, Shows, Transit};
+use super::{
+    Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Postings, Shows, Transit,
+};
 use crate::words::{Book, Id, Name, Number, Position, Refusal, Timestamp};
 
 /// A stream without an engine around it: commands in, events and postings out.

@@ -218,9 +218,7 @@ pub enum Command {
 }
 
 /// The most that may be spent within one calendar period.
-#[derive(
-    rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, Clone, Copy, PartialEq, Eq, Debug,
-)]
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpendCap {
     /// How much.
     pub amount: Amount,

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! entry   0  length u32 │ events u16 │ parts u16
-//!         8  now, 48 bits │ flags, 16 bits (1: an idempotency note follows)
-//!        16  [note: key hash 16 │ fingerprint 16 │ mode u8, 3 zeros, length u32 │ answer, padded]
-//!            part, part, …
+//!         8  now, 48 bits │ flags, 16 bits (1: an idempotency note ends it)
+//!        16  part, part, …
+//!            [note: key hash 16 │ fingerprint 16 │ mode u8, 3 zeros, length u32 │ answer, padded]
 //! part    0  kind u8 │ type u8 │ version u8 │ flags u8 (1: same event as the part before, 2: creates)
 //!         4  payload's length u32
 //!         8  stream's number u64
@@ -61,9 +61,9 @@ impl<'a> EntryWriter<'a> {
         Self { bytes, arena, start, now, flags: 0, events: 0, parts: 0 }
     }
 
-    /// Writes the idempotency note; before the first part, and at most once.
+    /// Writes the idempotency note; behind the last part, and at most once.
     pub fn note(&mut self, note: &KeyNote) {
-        debug_assert!(self.parts == 0 && self.flags & HAS_NOTE == 0, "one note, in front");
+        debug_assert!(self.flags & HAS_NOTE == 0, "one note");
         self.flags |= HAS_NOTE;
         self.bytes.extend_from_slice(&note.key);
         self.bytes.extend_from_slice(&note.fingerprint);
@@ -90,7 +90,8 @@ impl<'a> EntryWriter<'a> {
         event: &R,
     ) -> Range<usize> {
         let tag = event.tag();
-        let flags = if same_event { SAME_EVENT } else { 0 } | if created.is_some() { CREATES } else { 0 };
+        let flags =
+            if same_event { SAME_EVENT } else { 0 } | if created.is_some() { CREATES } else { 0 };
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[kind.get(), tag.number, tag.version, flags, 0, 0, 0, 0]);
         self.bytes.extend_from_slice(&number.get().to_le_bytes());
@@ -122,8 +123,10 @@ impl<'a> EntryWriter<'a> {
         self.arena
     }
 
-    /// Closes the entry and gives its length and the number of its events.
-    pub fn finish(self) -> (usize, u16) {
+    /// Closes the entry and gives its length and the number of its events. An entry that
+    /// only carries a note takes one position as well.
+    pub fn finish(mut self) -> (usize, u16) {
+        self.events = self.events.max(1);
         let len = self.bytes.len() - self.start;
         let header = &mut self.bytes[self.start..self.start + HEADER_LEN];
         header[0..4].copy_from_slice(&(len as u32).to_le_bytes());
@@ -203,7 +206,6 @@ impl<'a> Entries<'a> {
         if events == 0 || flags & !HAS_NOTE != 0 {
             return Err(Corrupt::Range);
         }
-        let note = if flags & HAS_NOTE == 0 { None } else { Some(read_note(&mut fields)?) };
         let first = self.next;
         let end = first.get().checked_add(u64::from(events)).ok_or(Corrupt::Range)?;
         let mut position = first.get().wrapping_sub(1);
@@ -215,7 +217,9 @@ impl<'a> Entries<'a> {
             }
             list.push(part);
         }
-        if !fields.0.is_empty() || (parts > 0 && position + 1 != end) || (parts == 0 && events != 1) {
+        let note = if flags & HAS_NOTE == 0 { None } else { Some(read_note(&mut fields)?) };
+        if !fields.0.is_empty() || (parts > 0 && position + 1 != end) || (parts == 0 && events != 1)
+        {
             return Err(Corrupt::Range);
         }
         self.bytes = whole.1;
@@ -267,10 +271,7 @@ fn read_part<'a>(
     fields.bytes(padding(payload_len))?;
     let tag = Tag { number, version };
     let position = Position::new(*position);
-    Ok(Part {
-        head: PartHead { position, kind, tag, number: stream, previous, created },
-        payload,
-    })
+    Ok(Part { head: PartHead { position, kind, tag, number: stream, previous, created }, payload })
 }
 
 impl<'a> Iterator for Entries<'a> {

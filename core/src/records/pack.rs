@@ -100,7 +100,7 @@ where
     T::Archived: for<'a> rkyv::bytecheck::CheckBytes<rkyv::api::high::HighValidator<'a, Error>>
         + rkyv::Deserialize<T, rkyv::api::high::HighDeserializer<Error>>,
 {
-    let align = core::mem::align_of::<T::Archived>();
+    let align = align_of::<T::Archived>();
     let aligned = bytes.as_ptr().align_offset(align) == 0;
     if aligned {
         rkyv::from_bytes::<T, Error>(bytes)

@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Corrupt, Tag};
 use crate::machine::{ItemKey, Stamp};
-use crate::words::{Book, Id, Kind, Name, Number, Position, Timestamp, Version};
+use crate::words::{Book, Id, Kind, Name, Number, Position, Timestamp};
 
 /// The tables of a store. The number is the first byte of a row's key and never changes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -83,7 +83,13 @@ impl Rows {
         key(&mut self.bytes);
         let middle = self.mark();
         value(&mut self.bytes);
-        self.rows.push(RowAt { table, removed: false, key: start, value: middle, end: self.mark() });
+        self.rows.push(RowAt {
+            table,
+            removed: false,
+            key: start,
+            value: middle,
+            end: self.mark(),
+        });
     }
 
     /// Adds the removal of a row.
@@ -256,19 +262,16 @@ pub struct KeyRow<'a> {
     pub position: Position,
     /// When that was.
     pub at: Timestamp,
-    /// The version that was shown with the answer.
-    pub version: Version,
-    /// The answer, as [`Stored`](crate::shard::Stored) packs it.
+    /// The answer: what was accepted or refused, the version that was shown, the pieces.
     pub answer: &'a [u8],
 }
 
 impl<'a> KeyRow<'a> {
-    /// Appends the value: `fingerprint | position | at | version | answer`
+    /// Appends the value: `fingerprint | position | at | answer`
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.fingerprint);
         out.extend_from_slice(&self.position.get().to_le_bytes());
         out.extend_from_slice(&self.at.ms().to_le_bytes());
-        out.extend_from_slice(&self.version.get().to_le_bytes());
         out.extend_from_slice(self.answer);
     }
 
@@ -279,7 +282,6 @@ impl<'a> KeyRow<'a> {
             fingerprint: fields.array()?,
             position: Position::new(fields.u64()?),
             at: Timestamp::from_ms(fields.u64()?),
-            version: Position::new(fields.u64()?),
             answer: fields.0,
         })
     }

@@ -237,7 +237,8 @@ mod tests {
     #[test]
     fn text_is_digits_only() {
         assert_eq!("42".parse(), Ok(Amount::from(42)));
-        for text in ["", "0", "-1", "+1", "1.0", " 1", "1e3", "170141183460469231731687303715884105728"]
+        for text in
+            ["", "0", "-1", "+1", "1.0", " 1", "1e3", "170141183460469231731687303715884105728"]
         {
             assert_eq!(text.parse::<Amount>(), Err(Malformed::Amount), "{text:?}");
         }

@@ -28,7 +28,9 @@ impl Asset {
             Some((letters, digits)) => (letters, scale_of(digits)?),
             None => (text, 0),
         };
-        if letters.len() > LETTERS_MAX || !letters.starts_with(|first: char| first.is_ascii_uppercase()) {
+        if letters.len() > LETTERS_MAX
+            || !letters.starts_with(|first: char| first.is_ascii_uppercase())
+        {
             return None;
         }
         let mut packed = 0;
@@ -120,7 +122,8 @@ mod tests {
     #[test]
     fn every_text_comes_back_as_it_went_in() {
         let longest = "Z".repeat(17) + "/99";
-        for text in ["A", "USD/2", "USD/02", "BTC/11", "API_CALLS", "X9_", "E/0", "E/00", &longest] {
+        for text in ["A", "USD/2", "USD/02", "BTC/11", "API_CALLS", "X9_", "E/0", "E/00", &longest]
+        {
             assert_eq!(Asset::new(text).expect(text).to_string(), text);
         }
     }
@@ -128,7 +131,9 @@ mod tests {
     #[test]
     fn what_is_not_an_asset_is_refused() {
         let long = "A".repeat(18);
-        for text in ["", "usd", "9A", "_A", "USD/", "USD/123", "USD/a", "US D", "USD/+1", "É", &long] {
+        for text in
+            ["", "usd", "9A", "_A", "USD/", "USD/123", "USD/a", "US D", "USD/+1", "É", &long]
+        {
             assert_eq!(Asset::new(text), Err(Malformed::Asset), "{text:?}");
         }
     }

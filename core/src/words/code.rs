@@ -167,7 +167,9 @@ pub enum Fault {
     #[error("disk full: nothing was done; it lifts by itself when there is room")]
     DiskFull,
     /// A write or sync failed while this was on its way: it happened or it did not.
-    #[error("the log failed: the outcome is unknown; ask again after the restart, with the same key")]
+    #[error(
+        "the log failed: the outcome is unknown; ask again after the restart, with the same key"
+    )]
     LogFailed,
     /// A rule's code broke; nothing was changed.
     #[error("internal: a rule broke while deciding; nothing was changed")]

@@ -53,7 +53,8 @@ impl Id {
     #[must_use]
     pub fn position(&self, letter: char) -> Option<super::Position> {
         let digits = self.0.strip_prefix(letter)?;
-        let canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let canonical =
+            !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
         if canonical { digits.parse().ok().map(super::Position::new) } else { None }
     }
 

@@ -100,10 +100,7 @@ mod tests {
         assert_eq!(Metadata::new([("k", &*long)]), Err(Malformed::Metadata));
         assert_eq!(Metadata::new([("k", "1"), ("k", "2")]), Err(Malformed::Metadata));
         let names: Vec<String> = (0..33).map(|number| number.to_string()).collect();
-        assert_eq!(
-            Metadata::new(names.iter().map(|name| (&**name, ""))),
-            Err(Malformed::Metadata)
-        );
+        assert_eq!(Metadata::new(names.iter().map(|name| (&**name, ""))), Err(Malformed::Metadata));
     }
 
     #[test]

@@ -67,8 +67,9 @@ fn every_record_reads_as_it_was_released() {
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("the folder");
             std::fs::write(&file, &sample.bytes).expect("the file");
         }
-        let golden = std::fs::read(&file)
-            .unwrap_or_else(|error| panic!("{}: {error}; QUIPU_GOLDEN=write adds it", file.display()));
+        let golden = std::fs::read(&file).unwrap_or_else(|error| {
+            panic!("{}: {error}; QUIPU_GOLDEN=write adds it", file.display())
+        });
         let text = (sample.read)(sample.tag, &golden);
         assert_eq!(text.as_deref(), Some(&*sample.text), "{}", file.display());
         assert_eq!(golden, sample.bytes, "{} is packed as it was", file.display());

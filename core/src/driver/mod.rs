@@ -1,0 +1,400 @@
+//! A whole ledger on one thread: shards, ring, committer, a log and a store, step by step, in
+//! any order that a test or a seed wants, with crash and reopen.
+
+use std::collections::VecDeque;
+
+use crate::batch::{MemoryRing, Ring};
+use crate::commit::{Committer, Published};
+use crate::digest::digest;
+use crate::log::{Finish, Log, MemoryLog, Settle};
+use crate::machine::Registry;
+use crate::recovery::{RecoveryError, note_all, recover};
+use crate::shard::{Ask, CallId, Config, Effect, Leg, Load, Message, Reply, Shard, find};
+use crate::store::{MemoryStore, Store, StoreError};
+use crate::words::{Epoch, Fault, Position, Timestamp};
+
+/// How a driven ledger is made.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The machines.
+    pub registry: Registry,
+    /// What the first entries of a new ledger are.
+    pub genesis: Vec<Leg>,
+    /// How many shards.
+    pub shards: usize,
+    /// The bounds of each shard. Its own number is filled in.
+    pub config: Config,
+    /// The ring's slots and bytes.
+    pub room: (u64, u64),
+    /// Whether shards read the whole store at opening, so that filters may deny.
+    pub note_all: bool,
+    /// The time at which the ledger is first opened.
+    pub start: Timestamp,
+}
+
+impl Setup {
+    /// A ledger of these machines on that many shards.
+    #[must_use]
+    pub fn new(registry: Registry, genesis: Vec<Leg>, shards: usize) -> Self {
+        let config = Config { filter_bytes: 1 << 14, keys_max: 1 << 12, ..Config::new(0, shards) };
+        Self {
+            registry,
+            genesis,
+            shards,
+            config,
+            room: (4_096, 64 << 20),
+            note_all: true,
+            start: Timestamp::from_ms(1_800_000_000_000),
+        }
+    }
+}
+
+/// One thing that can happen next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Move {
+    /// The oldest message from one shard to another arrives.
+    Deliver(usize, usize),
+    /// The store answers one of the questions under way.
+    Answer(usize),
+    /// A shard ends its tick and hands its batch to the committer.
+    Flush(usize),
+    /// The committer makes a frame and begins to append it.
+    Append,
+    /// The append under way ends well.
+    Settle,
+    /// A shard learns what is durable.
+    Publish(usize),
+    /// Time passes for a shard that has something due.
+    Tick(usize),
+}
+
+/// A ledger whose every step somebody else chooses.
+pub struct Driver {
+    setup: Setup,
+    shards: Vec<Shard>,
+    ring: MemoryRing,
+    committer: Committer,
+    log: MemoryLog,
+    store: MemoryStore,
+    loads: Vec<(usize, Load)>,
+    messages: Vec<Vec<VecDeque<Message>>>,
+    publishing: Vec<Option<Published>>,
+    replies: VecDeque<(CallId, Reply)>,
+    call_last: u64,
+    now: Timestamp,
+    steps: u64,
+    failed: bool,
+}
+
+impl Driver {
+    /// A new ledger in memory.
+    pub fn create(setup: Setup) -> Result<Self, RecoveryError> {
+        let store = MemoryStore::new(setup.registry.clone());
+        let now = setup.start;
+        Self::open(setup, MemoryLog::new(Settle::WhenTold), store, now)
+    }
+
+    /// Opens what a log and a store hold.
+    pub fn open(
+        setup: Setup,
+        mut log: MemoryLog,
+        mut store: MemoryStore,
+        now: Timestamp,
+    ) -> Result<Self, RecoveryError> {
+        let epoch: Epoch = log.take_epoch()?;
+        let durable = recover(&log, &mut store, &setup.registry, &mut |_| {})?;
+        let count = setup.shards;
+        let mut shards = Vec::with_capacity(count);
+        for shard in 0..count {
+            let config = Config { shard, shards: count, ..setup.config.clone() };
+            let mut made = Shard::new(config, &setup.registry, durable);
+            if setup.note_all {
+                note_all(&store, &mut made, shard, count)?;
+            }
+            shards.push(made);
+        }
+        let ring = MemoryRing::new(durable.watermark.plus(1), setup.room.0, setup.room.1);
+        let committer = Committer::new(count, epoch, durable);
+        let mut driver = Self {
+            shards,
+            ring,
+            committer,
+            log,
+            store,
+            loads: Vec::new(),
+            messages: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            publishing: vec![None; count],
+            replies: VecDeque::new(),
+            call_last: 0,
+            now,
+            steps: 0,
+            failed: false,
+            setup,
+        };
+        if durable.watermark == Position::ZERO {
+            for leg in driver.setup.genesis.clone() {
+                driver.submit(Ask::Command(leg, None));
+                driver.run();
+                driver.replies.clear();
+            }
+        }
+        Ok(driver)
+    }
+
+    /// The shard that an ask belongs to.
+    #[must_use]
+    pub fn home(&self, ask: &Ask) -> usize {
+        match ask {
+            Ask::Command(leg, _) => Shard::of(&leg.stream, self.setup.shards),
+            Ask::Transaction(legs, _) => {
+                legs.first().map_or(0, |leg| Shard::of(&leg.stream, self.setup.shards))
+            }
+            Ask::Read(reading) => Shard::of(&reading.stream, self.setup.shards),
+            Ask::Sweep(_) => 0,
+        }
+    }
+
+    /// Gives an ask to its shard. The answer comes with [`reply`](Self::reply), some steps later.
+    pub fn submit(&mut self, ask: Ask) -> CallId {
+        let shard = self.home(&ask);
+        self.submit_to(shard, ask)
+    }
+
+    /// Gives an ask to one shard: sweeps go to each.
+    pub fn submit_to(&mut self, shard: usize, ask: Ask) -> CallId {
+        self.call_last += 1;
+        let call = CallId(self.call_last);
+        let now = self.now;
+        self.with(shard, |shard, ring, out| shard.submit(call, ask, now, ring, out));
+        call
+    }
+
+    /// The next answer that has left.
+    pub fn reply(&mut self) -> Option<(CallId, Reply)> {
+        self.replies.pop_front()
+    }
+
+    /// Asks and takes every step until the answer is there.
+    pub fn ask(&mut self, ask: Ask) -> Reply {
+        let call = self.submit(ask);
+        self.run();
+        let place = self.replies.iter().position(|(answered, _)| *answered == call);
+        let place = place.expect("every ask is answered once nothing is left to do");
+        self.replies.remove(place).expect("it was found there").1
+    }
+
+    /// Everything that can happen next, in a fixed order.
+    #[must_use]
+    pub fn moves(&self) -> Vec<Move> {
+        let mut moves = Vec::new();
+        let count = self.shards.len();
+        for from in 0..count {
+            for to in 0..count {
+                if !self.messages[from][to].is_empty() {
+                    moves.push(Move::Deliver(from, to));
+                }
+            }
+        }
+        moves.extend((0..self.loads.len()).map(Move::Answer));
+        moves.extend((0..count).filter(|&shard| self.shards[shard].has_batch()).map(Move::Flush));
+        if self.committer.can_gather() && !self.failed {
+            moves.push(Move::Append);
+        }
+        if self.log.is_busy() {
+            moves.push(Move::Settle);
+        }
+        moves.extend(
+            (0..count).filter(|&shard| self.publishing[shard].is_some()).map(Move::Publish),
+        );
+        let due = |shard: &usize| self.shards[*shard].wake_at() <= self.now;
+        moves.extend((0..count).filter(due).filter(|_| !self.failed).map(Move::Tick));
+        moves
+    }
+
+    /// Takes one step.
+    pub fn step(&mut self, step: Move) {
+        self.steps += 1;
+        let now = self.now;
+        match step {
+            Move::Deliver(from, to) => {
+                if let Some(message) = self.messages[from][to].pop_front() {
+                    self.with(to, |shard, ring, out| shard.receive(from, message, now, ring, out));
+                }
+            }
+            Move::Answer(index) => {
+                let (shard, load) = self.loads.remove(index);
+                let found = find(&self.store, &load.what);
+                let ticket = load.ticket;
+                self.with(shard, |shard, ring, out| shard.loaded(ticket, found, now, ring, out));
+            }
+            Move::Flush(shard) => {
+                let batch = self.shards[shard].take_batch();
+                self.committer.add(shard, batch);
+            }
+            Move::Append => self.append(),
+            Move::Settle => self.settle(Finish::Durable, true),
+            Move::Publish(shard) => {
+                if let Some(durable) = self.publishing[shard].take() {
+                    self.with(shard, |shard, _, out| shard.publish(durable, out));
+                }
+            }
+            Move::Tick(shard) => self.with(shard, |shard, ring, out| shard.tick(now, ring, out)),
+        }
+    }
+
+    /// Takes steps in a fixed order until nothing is left to do.
+    pub fn run(&mut self) {
+        while let Some(step) = self.moves().into_iter().next() {
+            self.step(step);
+        }
+    }
+
+    fn append(&mut self) {
+        let Some(frame) = self.committer.gather(self.now) else { return };
+        if self.log.append(frame).is_err() {
+            // Another writer has taken over, or this one has failed before.
+            self.finish(Finish::Fenced);
+        } else if mutant!(WatermarkEarly) {
+            self.finish_early();
+        }
+    }
+
+    /// Ends the append under way, well or not.
+    pub fn settle(&mut self, finish: Finish, written: bool) {
+        self.log.settle(finish, written);
+        if let Some(finish) = self.log.finish() {
+            self.finish(finish);
+        }
+    }
+
+    fn finish_early(&mut self) {
+        self.finish(Finish::Durable);
+    }
+
+    fn finish(&mut self, finish: Finish) {
+        if let Some(committed) = self.committer.finish(finish) {
+            let through = committed.published.watermark;
+            let mut rows = committed.rows();
+            let applied = self.store.apply(&mut rows, through);
+            drop(rows);
+            self.ring.release(committed.slots, committed.reserved);
+            if applied.is_err() {
+                return self.latch();
+            }
+            self.publishing.iter_mut().for_each(|place| *place = Some(committed.published));
+        } else if self.committer.failed().is_some() {
+            self.latch();
+        }
+    }
+
+    fn latch(&mut self) {
+        self.failed = true;
+        for shard in 0..self.shards.len() {
+            self.with(shard, |shard, _, out| shard.latch(Fault::LogFailed, out));
+        }
+        self.messages.iter_mut().flatten().for_each(VecDeque::clear);
+        self.loads.clear();
+    }
+
+    /// Power is lost: every answer that has not left is lost, and so is what was not durable.
+    /// Opens what is there, at `now`.
+    pub fn crash(self, written: bool, now: Timestamp) -> Result<Self, RecoveryError> {
+        let Self { setup, mut log, store, .. } = self;
+        // An append under way may have reached the disk, or not.
+        log.settle(Finish::Unknown, written);
+        Self::open(setup, log.reopen(), store.crashed(), now)
+    }
+
+    /// The store's checkpoint.
+    pub fn checkpoint(&mut self) -> Result<Position, StoreError> {
+        self.store.checkpoint()
+    }
+
+    /// Sets the clock that shards are told. They never follow it backwards.
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How many steps were taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Everything that is durable.
+    #[must_use]
+    pub fn durable(&self) -> Published {
+        self.committer.published()
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> &MemoryLog {
+        &self.log
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    /// The store, to be damaged.
+    pub fn store_mut(&mut self) -> &mut MemoryStore {
+        &mut self.store
+    }
+
+    /// The ring.
+    pub fn ring_mut(&mut self) -> &mut MemoryRing {
+        &mut self.ring
+    }
+
+    /// The shards.
+    #[must_use]
+    pub fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    /// The machines.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.setup.registry
+    }
+
+    /// The digest of the store's state.
+    pub fn digest(&self) -> Result<[u8; 32], StoreError> {
+        digest(&self.store, &self.setup.registry, self.durable().now_limit)
+    }
+
+    /// The digest of a store that is made of the log alone.
+    pub fn replayed_digest(&self) -> Result<[u8; 32], RecoveryError> {
+        let mut store = MemoryStore::new(self.setup.registry.clone());
+        recover(&self.log, &mut store, &self.setup.registry, &mut |_| {})?;
+        Ok(digest(&store, &self.setup.registry, self.durable().now_limit)?)
+    }
+
+    fn with(
+        &mut self,
+        index: usize,
+        act: impl FnOnce(&mut Shard, &mut dyn Ring, &mut Vec<Effect>),
+    ) {
+        let mut out = Vec::new();
+        act(&mut self.shards[index], &mut self.ring, &mut out);
+        for effect in out {
+            match effect {
+                Effect::Load(load) => self.loads.push((index, load)),
+                Effect::Reply(call, reply) => self.replies.push_back((call, reply)),
+                Effect::Send(to, message) => self.messages[index][to].push_back(message),
+            }
+        }
+        if let Some(now) = self.shards[index].wanted_time() {
+            self.committer.ask_time(now);
+        }
+    }
+}

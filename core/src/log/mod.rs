@@ -1,0 +1,101 @@
+//! The log: the ordered, durable sequence of frames. It is the history.
+
+pub mod conformance;
+mod memory;
+
+pub use memory::{MemoryLog, Settle};
+
+use crate::words::{Epoch, Position, Timestamp};
+
+/// What one group commit writes: many entries, under one epoch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// The writer.
+    pub epoch: Epoch,
+    /// The position of the first event; of the next one where the frame has none.
+    pub first: Position,
+    /// How many positions it takes. None where it only carries a time or a watermark.
+    pub events: u64,
+    /// The time at which it was made.
+    pub now: Timestamp,
+    /// Answers may show times up to here once the frame is durable; recovery starts here.
+    pub now_limit: Timestamp,
+    /// The durable position as it was known when the frame was made.
+    pub watermark: Position,
+    /// The packed entries.
+    pub bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// The position of the last event; that before `first` where there is none.
+    #[must_use]
+    pub fn last(&self) -> Position {
+        Position::new(self.first.get() + self.events - 1)
+    }
+}
+
+/// How an append ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Finish {
+    /// It survives power loss.
+    Durable,
+    /// A write or sync failed. It may or may not be there after a restart. Final.
+    Failed,
+    /// Another writer has a higher epoch; nothing was written. Final.
+    Fenced,
+    /// The log cannot tell. Final.
+    Unknown,
+}
+
+/// Why a log could not be opened, read or written.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LogError {
+    /// The frame does not continue the log: its first position is not the next one.
+    #[error("the frame begins at {found}, but the log's next position is {next}")]
+    NotNext {
+        /// Where the log ends.
+        next: Position,
+        /// Where the frame begins.
+        found: Position,
+    },
+    /// Another writer has a higher epoch.
+    #[error("another writer has taken over this log")]
+    Fenced,
+    /// An append is under way, or one has failed: nothing can be appended.
+    #[error("the log takes no append now")]
+    Closed,
+    /// History up to here is no longer kept.
+    #[error("history begins at {0}")]
+    Trimmed(Position),
+    /// Bytes that the log vouched for are damaged.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// The world failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The ordered, durable sequence of frames.
+///
+/// Nothing may assume that durability is immediate, that the log is local, or that this
+/// process stays its writer. Every log passes [`conformance`].
+pub trait Log {
+    /// Takes over as the writer: gives an epoch above every other, and makes that durable.
+    fn take_epoch(&mut self) -> Result<Epoch, LogError>;
+
+    /// The first position that is kept, and the next one to be written.
+    fn bounds(&self) -> (Position, Position);
+
+    /// The greatest `now_limit` of any durable frame.
+    fn now_limit(&self) -> Timestamp;
+
+    /// Begins to append a frame at the log's next position. One at a time.
+    fn append(&mut self, frame: Frame) -> Result<(), LogError>;
+
+    /// How the append that was begun ended; `None` while it is under way. Anything but
+    /// durable is final: this handle appends no more.
+    fn finish(&mut self) -> Option<Finish>;
+
+    /// The durable frame that holds a position, or the first one behind it that holds events.
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError>;
+}

@@ -1,0 +1,540 @@
+//! The shard: owns the streams that hash to it and carries out commands on them, as a state
+//! machine without threads, clocks or disks.
+//!
+//! A driver calls [`Shard::submit`] with a caller's ask, [`Shard::loaded`] with an answer of
+//! the store, [`Shard::receive`] with another shard's message, [`Shard::publish`] with what
+//! has become durable and [`Shard::tick`] when time has passed. After each call it carries
+//! out the [`Effect`]s, and at the end of a tick it hands [`Shard::take_batch`] to the
+//! committer. Nothing that a shard does waits.
+
+mod fire;
+mod keys;
+mod load;
+mod op;
+mod parked;
+mod read;
+mod transaction;
+mod visit;
+
+pub use keys::{BUCKET_MS, KEY_LIFE_MS, bucket_of};
+pub use load::{DUE_BATCH, Found, FoundItem, Load, Wanted, find, key_row_key};
+pub(crate) use op::kept_accepted;
+pub use read::{Reading, Sweep};
+pub use transaction::{Expand, Message, TxId, Visited};
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hashbrown::HashMap;
+use rkyv::ser::allocator::Arena;
+
+use self::keys::Keys;
+use self::op::{Op, OpId};
+use self::parked::Parked;
+use self::transaction::Tx;
+use self::visit::Visit;
+use crate::batch::{Batch, Ring};
+use crate::commit::Published;
+use crate::filter::Filter;
+use crate::machine::{Answer, Command, Cords, Postings, Registry, Slot};
+use crate::store::StoreError;
+use crate::words::{Fault, Kind, Malformed, Name, Position, Refusal, Timestamp, Version};
+
+/// The bounds and choices of a shard.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which shard this is.
+    pub shard: usize,
+    /// How many there are.
+    pub shards: usize,
+    /// The ledger's secret: hashes of keys, fingerprints and tokens are keyed with it.
+    pub secret: [u8; 32],
+    /// The most calls that may be under way.
+    pub calls_max: usize,
+    /// The most bytes that streams, items and keys in memory may take.
+    pub memory_max: usize,
+    /// The bytes of the filter over names and items.
+    pub filter_bytes: usize,
+    /// The most idempotency keys that may be alive.
+    pub keys_max: usize,
+    /// Whether commands of several legs may take the short way where all legs are at hand.
+    pub short_way: bool,
+}
+
+impl Config {
+    /// The defaults for one of that many shards.
+    #[must_use]
+    pub fn new(shard: usize, shards: usize) -> Self {
+        Self {
+            shard,
+            shards,
+            secret: [0; 32],
+            calls_max: 65_536,
+            memory_max: 256 << 20,
+            filter_bytes: 16 << 20,
+            keys_max: 1 << 20,
+            short_way: true,
+        }
+    }
+}
+
+/// Tells the answer to a call apart. The driver chooses it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+/// An idempotency key: 1 to 255 visible characters.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Key(Box<str>);
+
+impl Key {
+    /// Checks the text of a key.
+    pub fn new(text: &str) -> Result<Self, Malformed> {
+        let visible = text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+        if visible && (1..=255).contains(&text.len()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Malformed::Id)
+        }
+    }
+}
+
+/// What a caller may add to a command.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Only at this version of the stream.
+    pub if_version: Option<Version>,
+}
+
+/// One command within an ask.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// The stream that it is addressed to.
+    pub stream: Name,
+    /// What is asked of it.
+    pub command: Command,
+    /// What the caller adds.
+    pub options: Options,
+}
+
+/// What a caller asks of a shard.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// One command. The stream must live on this shard.
+    Command(Leg, Option<Key>),
+    /// Several commands, together or not at all. With a key, the first leg's stream lives on
+    /// this shard and is the key's home.
+    Transaction(Vec<Leg>, Option<Key>),
+    /// A read of one stream that lives on this shard.
+    Read(Reading),
+    /// Everything that is due is to be fired, on this shard, of one book and kind or of all.
+    Sweep(Sweep),
+}
+
+/// What came of an ask.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reply {
+    /// It happened, or it was so already, or this is what is there.
+    Done(Outcome),
+    /// A rule said no.
+    Refused(Refused),
+    /// The world failed.
+    Failed(Fault),
+}
+
+/// An accepted ask.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    /// The position of what happened, or of what the answer rests on.
+    pub position: Position,
+    /// The time of the decision.
+    pub at: Timestamp,
+    /// The stream's version.
+    pub version: Version,
+    /// Whether a key kept this from an earlier ask.
+    pub replayed: bool,
+    /// Whether something happened, as against "it was so already".
+    pub changed: bool,
+    /// What is shown.
+    pub answer: Answer,
+}
+
+/// A refused ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Which rule, and on what it rested.
+    pub refusal: Refusal,
+    /// The lowest leg that was refused, where there were several.
+    pub leg: Option<u32>,
+    /// What the refusal rests on.
+    pub position: Position,
+    /// The time of the decision.
+    pub at: Timestamp,
+    /// The stream's version.
+    pub version: Version,
+    /// Whether a key kept this from an earlier ask.
+    pub replayed: bool,
+}
+
+/// What a shard wants done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Ask the store; the answer goes to [`Shard::loaded`].
+    Load(Load),
+    /// Answer a caller. It is durable.
+    Reply(CallId, Reply),
+    /// Give a message to another shard. Messages between two shards keep their order.
+    Send(usize, Message),
+}
+
+/// The streams that hash to one shard, and all that is under way on them.
+pub struct Shard {
+    config: Config,
+    cords: Vec<Option<Box<dyn Cords>>>,
+    filter: Filter,
+    keys: Keys,
+    now: Timestamp,
+    durable: Published,
+    batch: Batch,
+    last: Position,
+    arena: Arena,
+    postings: Postings,
+    parked: Parked,
+    ops: HashMap<OpId, Op, foldhash::fast::FixedState>,
+    op_last: u64,
+    queues: HashMap<At, Queue, foldhash::fast::FixedState>,
+    loads: BTreeMap<u64, Loading>,
+    ticket_last: u64,
+    txs: BTreeMap<u64, Tx>,
+    tx_last: u64,
+    visits: BTreeMap<TxId, Visit>,
+    inbox: VecDeque<(usize, Message)>,
+    ready: VecDeque<At>,
+    wake: Timestamp,
+    sweeps: fire::Sweeps,
+    hand: usize,
+    mark: u64,
+    latched: Option<Fault>,
+    stopping: bool,
+}
+
+/// A stream's place in this shard.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct At {
+    kind: Kind,
+    slot: Slot,
+}
+
+/// What waits for one stream.
+#[derive(Default)]
+struct Queue {
+    /// Asks that are addressed to it, first in, first out.
+    ops: VecDeque<OpId>,
+    /// Transactions that want to reserve it.
+    reservers: VecDeque<TxId>,
+    /// Visits that wait until what is due has been fired.
+    visitors: Vec<TxId>,
+    /// Whether it is being read from the store, or items of it.
+    loading: bool,
+}
+
+/// For whom a load is.
+enum Loading {
+    Stream(At),
+    Key(At, [u8; 16]),
+    Due(u64),
+}
+
+impl Shard {
+    /// A shard with nothing in memory. It continues at what a recovery found durable.
+    #[must_use]
+    pub fn new(config: Config, registry: &Registry, durable: Published) -> Self {
+        let mut cords: Vec<Option<Box<dyn Cords>>> = Vec::new();
+        for rules in registry.all() {
+            let index = usize::from(rules.kind().get());
+            cords.resize_with(cords.len().max(index + 1), || None);
+            cords[index] = Some(rules.cords());
+        }
+        let now = if mutant!(NowLimitIgnored) { Timestamp::ZERO } else { durable.now_limit };
+        Self {
+            filter: Filter::new(config.filter_bytes),
+            keys: Keys::new(config.keys_max),
+            config,
+            cords,
+            now,
+            durable,
+            batch: Batch::default(),
+            last: durable.watermark,
+            arena: Arena::new(),
+            postings: Postings::default(),
+            parked: Parked::default(),
+            ops: HashMap::default(),
+            op_last: 0,
+            queues: HashMap::default(),
+            loads: BTreeMap::new(),
+            ticket_last: 0,
+            txs: BTreeMap::new(),
+            tx_last: 0,
+            visits: BTreeMap::new(),
+            inbox: VecDeque::new(),
+            ready: VecDeque::new(),
+            wake: Timestamp::ZERO,
+            sweeps: fire::Sweeps::default(),
+            hand: 0,
+            mark: 0,
+            latched: None,
+            stopping: false,
+        }
+    }
+
+    /// Takes a caller's ask. Every ask is answered once, by an effect of this call or a later one.
+    pub fn submit(
+        &mut self,
+        call: CallId,
+        ask: Ask,
+        now: Timestamp,
+        ring: &mut dyn Ring,
+        out: &mut Vec<Effect>,
+    ) {
+        self.advance(now);
+        self.admit(call, ask, ring, out);
+        self.settle(ring, out);
+    }
+
+    /// Takes an answer of the store.
+    pub fn loaded(
+        &mut self,
+        ticket: u64,
+        found: Result<Found, StoreError>,
+        now: Timestamp,
+        ring: &mut dyn Ring,
+        out: &mut Vec<Effect>,
+    ) {
+        self.advance(now);
+        self.take_found(ticket, found, ring, out);
+        self.settle(ring, out);
+    }
+
+    /// Takes a message of another shard.
+    pub fn receive(
+        &mut self,
+        from: usize,
+        message: Message,
+        now: Timestamp,
+        ring: &mut dyn Ring,
+        out: &mut Vec<Effect>,
+    ) {
+        self.advance(now);
+        self.inbox.push_back((from, message));
+        self.settle(ring, out);
+    }
+
+    /// Learns what is durable, and releases every answer that rests on nothing later.
+    ///
+    /// The rows up to the watermark are in the store already.
+    pub fn publish(&mut self, durable: Published, out: &mut Vec<Effect>) {
+        debug_assert!(durable.watermark >= self.durable.watermark, "the watermark only rises");
+        self.durable = durable;
+        if self.latched.is_none() {
+            self.parked.release(durable, |call, reply| out.push(Effect::Reply(call, reply)));
+            self.continue_sweeps(out);
+        }
+        self.evict();
+    }
+
+    /// Lets time pass: fires what is due, in small steps.
+    pub fn tick(&mut self, now: Timestamp, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+        self.advance(now);
+        self.sweep_if_due(out);
+        self.settle(ring, out);
+    }
+
+    /// When [`tick`](Self::tick) has something to do, if nothing else happens before.
+    #[must_use]
+    pub fn wake_at(&self) -> Timestamp {
+        if self.sweeps.is_busy() { Timestamp::NEVER } else { self.wake }
+    }
+
+    /// The time that the log must cover before an answer that waits may leave.
+    #[must_use]
+    pub fn wanted_time(&self) -> Option<Timestamp> {
+        self.parked.wanted_time(self.durable)
+    }
+
+    /// Whether something happened since the batch was last taken.
+    #[must_use]
+    pub fn has_batch(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// Takes what happened since the last time. The committer writes it in order.
+    pub fn take_batch(&mut self) -> Batch {
+        core::mem::take(&mut self.batch)
+    }
+
+    /// The log failed: nothing more is acknowledged, and every call under way gets to know.
+    /// Reads that rest on durable state still work.
+    pub fn latch(&mut self, fault: Fault, out: &mut Vec<Effect>) {
+        self.latched = Some(fault);
+        let failed = || Reply::Failed(fault);
+        self.parked.drain(|call| out.push(Effect::Reply(call, failed())));
+        let mut calls: Vec<CallId> = self.ops.drain().filter_map(|(_, op)| op.call).collect();
+        calls.extend(self.sweeps.drain());
+        calls.sort_unstable();
+        out.extend(calls.into_iter().map(|call| Effect::Reply(call, failed())));
+        self.queues.clear();
+        self.txs.clear();
+        self.visits.clear();
+        self.inbox.clear();
+        self.ready.clear();
+        self.loads.clear();
+    }
+
+    /// Takes no new asks; what was admitted is finished.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.ops.is_empty()
+            && self.parked.len() == 0
+            && self.batch.is_empty()
+            && self.txs.is_empty()
+            && self.visits.is_empty()
+            && !self.sweeps.is_busy()
+    }
+
+    /// The shard's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Where a stream lives, among that many shards.
+    #[must_use]
+    pub fn of(name: &Name, shards: usize) -> usize {
+        shard_of(name_hash(name), shards)
+    }
+
+    /// The bytes that streams, items and keys in memory take.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.cords.iter().flatten().map(|cords| cords.memory()).sum::<usize>() + self.keys.memory()
+    }
+
+    /// The bytes of the filters, which do not change.
+    #[must_use]
+    pub fn filter_memory(&self) -> usize {
+        self.filter.byte_len() + self.keys.filter_bytes()
+    }
+
+    /// How many streams are in memory.
+    #[must_use]
+    pub fn streams_resident(&self) -> usize {
+        self.cords.iter().flatten().map(|cords| cords.len()).sum()
+    }
+
+    /// Notes a stream of the store for the filter, when a ledger is opened.
+    pub fn note_stream(&mut self, name: &Name) {
+        self.filter.insert(name_hash(name));
+    }
+
+    /// Notes an item of the store.
+    pub fn note_item(&mut self, number: crate::words::Number, key: &crate::machine::ItemKey) {
+        self.filter.insert(crate::machine::item_hash(number, key));
+    }
+
+    /// Notes an idempotency key of the store.
+    pub fn note_key(&mut self, key: &[u8; 16], bucket: u32) {
+        self.keys.note(key, bucket);
+    }
+
+    /// Everything in the store has been noted; the filters may say "never seen".
+    pub fn noted_all(&mut self) {
+        self.filter.complete();
+        self.keys.complete();
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        self.now = if mutant!(TimeRunsBack) { now } else { self.now.max(now) };
+    }
+
+    /// Runs what has become possible until nothing more is.
+    fn settle(&mut self, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+        loop {
+            if let Some((from, message)) = self.inbox.pop_front() {
+                self.take_message(from, message, ring, out);
+            } else if let Some(at) = self.ready.pop_front() {
+                self.run_queue(at, ring, out);
+            } else {
+                break;
+            }
+        }
+        self.parked.release(self.released(), |call, reply| out.push(Effect::Reply(call, reply)));
+    }
+
+    /// What answers may rest on now.
+    fn released(&self) -> Published {
+        if mutant!(AnswerBeforeSync) {
+            let now_limit = Timestamp::NEVER;
+            return Published { watermark: Position::new(u64::MAX), now_limit };
+        }
+        self.durable
+    }
+
+    fn cords(&self, kind: Kind) -> &dyn Cords {
+        &**self.cords[usize::from(kind.get())].as_ref().expect("kinds are checked at admission")
+    }
+
+    fn cords_mut(&mut self, kind: Kind) -> &mut dyn Cords {
+        &mut **self.cords[usize::from(kind.get())].as_mut().expect("kinds are checked at admission")
+    }
+
+    fn knows(&self, kind: Kind) -> bool {
+        self.cords.get(usize::from(kind.get())).is_some_and(Option::is_some)
+    }
+
+    /// The place of a stream in memory; one that is not there yet gets a place to be read into.
+    fn locate(&mut self, name: &Name) -> At {
+        let hash = name_hash(name);
+        let kind = name.kind;
+        let known = !self.filter.may_hold(hash);
+        let cords = self.cords_mut(kind);
+        let slot = cords.find(hash, name.book, name.id.as_str());
+        let slot = slot.unwrap_or_else(|| cords.add(hash, name.clone(), known));
+        At { kind, slot }
+    }
+
+    fn load(&mut self, what: Wanted, whose: Loading, out: &mut Vec<Effect>) {
+        self.ticket_last += 1;
+        let ticket = self.ticket_last;
+        self.loads.insert(ticket, whose);
+        out.push(Effect::Load(Load { ticket, what }));
+    }
+
+    /// Lets go of what is durable and unused while too much is in memory. A bounded step.
+    fn evict(&mut self) {
+        const STEPS: usize = 64;
+        for _ in 0..4 {
+            if self.memory() <= self.config.memory_max {
+                return;
+            }
+            self.hand = (self.hand + 1) % self.cords.len();
+            let durable = self.durable.watermark;
+            if let Some(cords) = &mut self.cords[self.hand] {
+                cords.evict(durable, STEPS);
+            }
+            self.keys.evict(durable, STEPS);
+        }
+    }
+}
+
+/// The hash of a stream's name.
+pub(crate) fn name_hash(name: &Name) -> u64 {
+    let front = name.book.get() << 8 ^ u64::from(name.kind.get());
+    xxhash_rust::xxh3::xxh3_64_with_seed(name.id.as_str().as_bytes(), front)
+}
+
+fn shard_of(hash: u64, shards: usize) -> usize {
+    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % shards
+}

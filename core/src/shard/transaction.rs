@@ -1,0 +1,740 @@
+//! Transactions: several commands on several streams, together or not at all.
+//!
+//! The coordinator is a shard, so a caller who goes away leaves nothing reserved. It first
+//! visits every stream that a leg is addressed to: the stream is read and pinned, and the leg
+//! is split by links that never change, which may name more streams to visit. Then the
+//! streams are reserved, shard by shard and within a shard in the order of their names, so
+//! that no two transactions wait for each other; each shard lends copies. Everything is
+//! decided on the copies, in order. All accepted: one block of positions, one log entry, and
+//! each shard takes its changed copies back. Refused, or something had to be read after all:
+//! the copies are dropped and the reservations end.
+
+use core::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::keys::Keyed;
+use super::op::{Op, OpId, Stored, What};
+use super::{At, Effect, Options, Shard, name_hash, shard_of};
+use crate::batch::Ring;
+use crate::machine::{
+    Accepted, Answer, Command, Context, Expansion, ItemKey, Lent, Link, Needs, Out, Place, Transit,
+};
+use crate::records::{EntryWriter, KeyNote};
+use crate::words::{Code, Fact, Fault, Name, Position, Refusal, Timestamp, Version};
+
+/// Names a transaction: its coordinator, and a number there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TxId {
+    /// The coordinator.
+    pub(super) shard: usize,
+    /// Its number.
+    pub(super) number: u64,
+}
+
+/// What shards tell each other about a transaction.
+pub enum Message {
+    /// Pin these streams, with these items in memory; split these commands; give these links.
+    Visit(TxId, Vec<(Name, Vec<ItemKey>)>, Vec<Expand>, Vec<Name>),
+    /// It is done.
+    Visited(TxId, Result<Visited, Fault>),
+    /// Reserve what is pinned; the transaction's time so far.
+    Reserve(TxId, Timestamp),
+    /// The copies, or `None` where it must begin again.
+    Reserved(TxId, Timestamp, Option<Vec<Box<dyn Lent>>>),
+    /// Take these copies back, let go of everything; the transaction's time.
+    Leave(TxId, Timestamp, Vec<Box<dyn Lent>>),
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, tx) = match self {
+            Self::Visit(tx, ..) => ("visit", tx),
+            Self::Visited(tx, _) => ("visited", tx),
+            Self::Reserve(tx, _) => ("reserve", tx),
+            Self::Reserved(tx, ..) => ("reserved", tx),
+            Self::Leave(tx, ..) => ("leave", tx),
+        };
+        write!(out, "{what} {}.{}", tx.shard, tx.number)
+    }
+}
+
+/// A command to be split where its stream lives.
+#[derive(Debug)]
+pub struct Expand {
+    pub(super) leg: usize,
+    pub(super) name: Name,
+    pub(super) command: Command,
+    pub(super) link: Option<Link>,
+}
+
+/// What a visit brought.
+#[derive(Default, Debug)]
+pub struct Visited {
+    pub(super) now: Timestamp,
+    pub(super) expanded: Vec<(usize, Expansion)>,
+    pub(super) links: Vec<(Name, Link)>,
+}
+
+/// A transaction that this shard coordinates.
+pub(super) struct Tx {
+    op: OpId,
+    legs: Vec<TxLeg>,
+    /// The streams visited so far, by shard.
+    visited: BTreeMap<usize, BTreeSet<Name>>,
+    waiting: usize,
+    /// The shards still to reserve, in order.
+    to_reserve: Vec<usize>,
+    lents: BTreeMap<Name, Box<dyn Lent>>,
+    now: Timestamp,
+    fault: Option<Fault>,
+}
+
+/// One step of a transaction on one stream. Several may belong to one asked leg.
+#[derive(Clone, Debug)]
+pub(super) struct TxLeg {
+    index: u32,
+    name: Name,
+    command: Command,
+    options: Options,
+    link: Option<Link>,
+    asks: Option<Name>,
+    split: bool,
+    into: Option<Vec<(Name, Command)>>,
+}
+
+/// One step that is at hand: the asked leg, the stream, the command, what the caller adds.
+pub(super) type Part = (u32, Name, Command, Options);
+
+impl Shard {
+    /// Makes an ask a transaction: the short way where all is at hand, else by visits.
+    pub(super) fn begin_tx(&mut self, id: OpId, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+        let Some(mut op) = self.ops.remove(&id) else { return };
+        let legs = match &op.what {
+            What::Command(leg) => core::slice::from_ref(leg),
+            What::Transaction(legs) => legs,
+            What::Read(_) | What::Touch(_) => return,
+        };
+        let legs: Vec<TxLeg> = (0..)
+            .zip(legs)
+            .map(|(index, leg)| TxLeg {
+                index,
+                name: leg.stream.clone(),
+                command: leg.command.clone(),
+                options: leg.options.clone(),
+                link: None,
+                asks: None,
+                split: false,
+                into: None,
+            })
+            .collect();
+        if self.config.short_way
+            && let Some((parts, places)) = self.all_at_hand(&legs)
+        {
+            self.short_way(&mut op, &parts, &places, ring, out);
+            self.end_op(id, op);
+            return;
+        }
+        self.ops.insert(id, op);
+        self.tx_last += 1;
+        let number = self.tx_last;
+        let tx = Tx {
+            op: id,
+            legs,
+            visited: BTreeMap::new(),
+            waiting: 0,
+            to_reserve: Vec::new(),
+            lents: BTreeMap::new(),
+            now: self.now,
+            fault: None,
+        };
+        self.txs.insert(number, tx);
+        self.next_round(TxId { shard: self.config.shard, number }, ring, out);
+    }
+
+    /// Every step of all legs, where each stream is here, in memory, free and named once.
+    fn all_at_hand(&mut self, legs: &[TxLeg]) -> Option<(Vec<Part>, Vec<At>)> {
+        let mut parts: Vec<Part> = Vec::with_capacity(legs.len());
+        for leg in legs {
+            let at = self.here(&leg.name)?;
+            if !self.missing(at, &leg.command).is_empty() {
+                return None;
+            }
+            let mut expansion = self.cords(at.kind).expand(at.slot, &leg.command, None);
+            if let Expansion::Ask(other) = &expansion {
+                let link = self.link_at_hand(other)?;
+                expansion = self.cords(at.kind).expand(at.slot, &leg.command, Some(&link));
+            }
+            match expansion {
+                Expansion::Alone => {
+                    let (name, command) = (leg.name.clone(), leg.command.clone());
+                    parts.push((leg.index, name, command, leg.options.clone()));
+                }
+                Expansion::Ask(_) => return None,
+                Expansion::Legs(split) => {
+                    for (name, command) in split {
+                        let own = name == leg.name;
+                        let options = if own { leg.options.clone() } else { Options::default() };
+                        parts.push((leg.index, name, command, options));
+                    }
+                }
+            }
+        }
+        let places = self.at_hand(&parts)?;
+        Some((parts, places))
+    }
+
+    /// The place of a stream that lives here and is in memory.
+    fn here(&mut self, name: &Name) -> Option<At> {
+        if !self.knows(name.kind)
+            || shard_of(name_hash(name), self.config.shards) != self.config.shard
+        {
+            return None;
+        }
+        let at = self.locate(name);
+        self.cords(at.kind).state(at.slot).known.then_some(at)
+    }
+
+    /// The link of a stream that is at hand.
+    pub(super) fn link_at_hand(&mut self, name: &Name) -> Option<Link> {
+        let at = self.here(name)?;
+        Some(self.cords(at.kind).link(at.slot).unwrap_or_default())
+    }
+
+    /// The places of all steps' streams, if each is here, in memory, free and named once.
+    pub(super) fn at_hand(&mut self, parts: &[Part]) -> Option<Vec<At>> {
+        self.mark += 1;
+        let mark = self.mark;
+        let mut places = Vec::with_capacity(parts.len());
+        for (_, name, command, _) in parts {
+            let at = self.here(name)?;
+            let now = self.now;
+            let state = self.cords_mut(at.kind).state_mut(at.slot);
+            if state.reserved || state.due <= now || state.mark == mark {
+                return None;
+            }
+            state.mark = mark;
+            if !self.missing(at, command).is_empty() {
+                return None;
+            }
+            places.push(at);
+        }
+        Some(places)
+    }
+
+    /// Decides and performs all steps on the live streams, in one go.
+    pub(super) fn short_way(
+        &mut self,
+        op: &mut Op,
+        parts: &[Part],
+        places: &[At],
+        ring: &mut dyn Ring,
+        out: &mut Vec<Effect>,
+    ) {
+        let is_transaction = matches!(op.what, What::Transaction(_));
+        let rests_on = |shard: &Self| {
+            let versions =
+                places.iter().map(|at| shard.cords(at.kind).state(at.slot).stamp.version);
+            versions.max().unwrap_or_default()
+        };
+        let mut accepted = Vec::with_capacity(parts.len());
+        let mut transit = Transit::default();
+        let mut events = 0;
+        let mut had_event = false;
+        for (place, ((index, _, command, options), at)) in parts.iter().zip(places).enumerate() {
+            let decided = match self.stale(*at, options.if_version) {
+                Some(refusal) => Ok(Err(refusal)),
+                None => self.decide(*at, command, &mut transit),
+            };
+            let last_of_leg = parts.get(place + 1).is_none_or(|(next, ..)| next != index);
+            let decided = match decided {
+                Ok(Ok(_)) if last_of_leg && !transit.is_empty() => Err(Fault::Internal),
+                decided => decided,
+            };
+            match decided {
+                Ok(Ok(step)) => {
+                    had_event |= step == Accepted::Event;
+                    accepted.push(step);
+                }
+                Ok(Err(refusal)) => {
+                    places.iter().for_each(|at| self.cords_mut(at.kind).drop_kept());
+                    let leg = is_transaction.then_some(*index);
+                    let position = rests_on(self);
+                    let version = self.home_version(op);
+                    self.refuse(op, refusal, leg, position, version, ring);
+                    return;
+                }
+                Err(fault) => {
+                    places.iter().for_each(|at| self.cords_mut(at.kind).drop_kept());
+                    self.fail(op, fault, ring, out);
+                    return;
+                }
+            }
+            if last_of_leg {
+                events += u64::from(core::mem::take(&mut had_event));
+                transit = Transit::default();
+            }
+        }
+        // Nothing below can fail.
+        let mut answer = Answer::default();
+        let mut steps = Steps::new(is_transaction);
+        let mut fill =
+            |shard: &mut Self, out: Option<(&mut Out<'_>, &Place)>, answer: &mut Answer| {
+                let mut out = out;
+                for ((accepted, at), (index, ..)) in accepted.iter().zip(places).zip(parts) {
+                    steps.leg(*index, answer);
+                    match (accepted, &mut out) {
+                        (Accepted::Event, Some((out, first))) => {
+                            let (place, same) = steps.event(*index, first, out);
+                            shard.perform(*at, &place, same, out, answer);
+                        }
+                        (Accepted::Already(shows), _) => shard.show(*at, shows, answer),
+                        (Accepted::Event, None) => {}
+                    }
+                }
+            };
+        if events == 0 {
+            fill(self, None, &mut answer);
+            let position = rests_on(self);
+            let version = self.home_version(op);
+            self.already(op, answer, position, version, ring);
+            return;
+        }
+        let keyed = op.keyed;
+        let said = !is_transaction && accepted.iter().all(|step| *step == Accepted::Event);
+        let first = self.write(op, events, ring, |shard, out, place| {
+            let last = place.position.plus(events - 1);
+            fill(shard, Some((out, place)), &mut answer);
+            keyed.map(|keyed| note(keyed, said, last, &answer))
+        });
+        self.conclude(op, first, events, answer);
+    }
+
+    /// Keeps the key of a written transaction and answers.
+    fn conclude(&mut self, op: &mut Op, first: Position, events: u64, answer: Answer) {
+        let last = first.plus(events - 1);
+        self.keep_key(op.keyed, last, &Stored::Accepted(last, true, &answer));
+        self.answer_done(op.call, last, last, true, answer);
+    }
+
+    fn home_version(&self, op: &Op) -> Version {
+        let state = op.home.map(|at| self.cords(at.kind).state(at.slot));
+        state.map_or(Position::ZERO, |state| state.stamp.version)
+    }
+
+    /// Takes an ask that has ended out of its queue.
+    fn end_op(&mut self, id: OpId, op: Op) {
+        let Some(at) = op.home else { return };
+        if let Some(queue) = self.queues.get_mut(&at)
+            && queue.ops.front() == Some(&id)
+        {
+            queue.ops.pop_front();
+        }
+        self.ready.push_back(at);
+    }
+
+    pub(super) fn send(&mut self, shard: usize, message: Message, out: &mut Vec<Effect>) {
+        if shard == self.config.shard {
+            self.inbox.push_back((shard, message));
+        } else {
+            out.push(Effect::Send(shard, message));
+        }
+    }
+
+    pub(super) fn take_message(
+        &mut self,
+        from: usize,
+        message: Message,
+        ring: &mut dyn Ring,
+        out: &mut Vec<Effect>,
+    ) {
+        match message {
+            Message::Visit(tx, streams, expand, links) => {
+                self.visit(tx, streams, expand, links, ring, out);
+            }
+            Message::Reserve(tx, now) => self.begin_reserving(tx, now, ring, out),
+            Message::Leave(tx, now, lents) => self.leave(tx, now, lents),
+            Message::Visited(tx, visited) => self.take_visited(tx, visited, ring, out),
+            Message::Reserved(tx, now, lents) => {
+                self.take_reserved(tx, from, now, lents, ring, out);
+            }
+        }
+    }
+
+    /// Visits what is not visited yet; reserves once there is nothing left to visit.
+    fn next_round(&mut self, id: TxId, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+        type Calls = (Vec<(Name, Vec<ItemKey>)>, Vec<Expand>, Vec<Name>);
+        let Some(mut tx) = self.txs.remove(&id.number) else { return };
+        if let Some(fault) = tx.fault {
+            return self.abort(id, tx, fault, ring, out);
+        }
+        let mut calls: BTreeMap<usize, Calls> = BTreeMap::new();
+        let shards = self.config.shards;
+        let shard = |name: &Name| shard_of(name_hash(name), shards);
+        for (index, leg) in tx.legs.iter().enumerate() {
+            if !self.knows(leg.name.kind) {
+                return self.abort(id, tx, Fault::Internal, ring, out);
+            }
+            let names = tx.visited.entry(shard(&leg.name)).or_default();
+            let new = names.insert(leg.name.clone());
+            if let Some(other) = &leg.asks {
+                tx.visited.entry(shard(other)).or_default().insert(other.clone());
+                let call = calls.entry(shard(other)).or_default();
+                call.0.push((other.clone(), Vec::new()));
+                call.2.push(other.clone());
+                continue;
+            }
+            if new || !leg.split {
+                let mut needs = Needs::default();
+                self.cords(leg.name.kind).needs(&leg.command, &mut needs);
+                let call = calls.entry(shard(&leg.name)).or_default();
+                call.0.push((leg.name.clone(), needs.keys().to_vec()));
+            }
+            if !leg.split {
+                let (name, command, link) =
+                    (leg.name.clone(), leg.command.clone(), leg.link.clone());
+                let call = calls.entry(shard(&leg.name)).or_default();
+                call.1.push(Expand { leg: index, name, command, link });
+            }
+        }
+        if calls.is_empty() {
+            tx.to_reserve = tx.visited.keys().rev().copied().collect();
+            return self.reserve_next(id, tx, ring, out);
+        }
+        tx.waiting = calls.len();
+        self.txs.insert(id.number, tx);
+        for (shard, (streams, expand, links)) in calls {
+            self.send(shard, Message::Visit(id, streams, expand, links), out);
+        }
+    }
+
+    fn take_visited(
+        &mut self,
+        id: TxId,
+        visited: Result<Visited, Fault>,
+        ring: &mut dyn Ring,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(tx) = self.txs.get_mut(&id.number) else { return };
+        tx.waiting -= 1;
+        match visited {
+            Err(fault) => tx.fault = tx.fault.or(Some(fault)),
+            Ok(visited) => {
+                tx.now = tx.now.max(visited.now);
+                for (name, link) in visited.links {
+                    for leg in tx.legs.iter_mut().filter(|leg| leg.asks.as_ref() == Some(&name)) {
+                        (leg.asks, leg.link) = (None, Some(link.clone()));
+                    }
+                }
+                for (index, expansion) in visited.expanded {
+                    tx.legs[index].take(expansion);
+                }
+            }
+        }
+        if tx.waiting > 0 {
+            return;
+        }
+        // Split legs lie behind their own; the order of legs is that of the array again.
+        let mut legs = Vec::with_capacity(tx.legs.len());
+        for leg in tx.legs.drain(..) {
+            leg.flatten(&mut legs);
+        }
+        tx.legs = legs;
+        self.next_round(id, ring, out);
+    }
+
+    fn reserve_next(&mut self, id: TxId, mut tx: Tx, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+        let Some(shard) = tx.to_reserve.pop() else {
+            return self.decide_tx(id, tx, ring, out);
+        };
+        let now = tx.now;
+        self.txs.insert(id.number, tx);
+        self.send(shard, Message::Reserve(id, now), out);
+    }
+
+    fn take_reserved(
+        &mut self,
+        id: TxId,
+        _from: usize,
+        now: Timestamp,
+        lents: Option<Vec<Box<dyn Lent>>>,
+        ring: &mut dyn Ring,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(mut tx) = self.txs.remove(&id.number) else { return };
+        tx.now = tx.now.max(now);
+        let Some(lents) = lents else {
+            return self.begin_again(id, tx, ring, out);
+        };
+        tx.lents.extend(lents.into_iter().map(|lent| (lent.state().name.clone(), lent)));
+        self.reserve_next(id, tx, ring, out);
+    }
+
+    /// Lets go of everything and visits again.
+    fn begin_again(&mut self, id: TxId, mut tx: Tx, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+        self.leave_all(id, &mut tx, false, out);
+        let op = tx.op;
+        drop(tx);
+        // The legs are split anew, from the ask itself.
+        self.begin_tx(op, ring, out);
+    }
+
+    fn leave_all(&mut self, id: TxId, tx: &mut Tx, changed: bool, out: &mut Vec<Effect>) {
+        let mut back: BTreeMap<usize, Vec<Box<dyn Lent>>> =
+            tx.visited.keys().map(|shard| (*shard, Vec::new())).collect();
+        for (name, lent) in core::mem::take(&mut tx.lents) {
+            if changed {
+                back.entry(shard_of(name_hash(&name), self.config.shards)).or_default().push(lent);
+            }
+        }
+        for (shard, lents) in back {
+            self.send(shard, Message::Leave(id, tx.now, lents), out);
+        }
+    }
+
+    fn abort(
+        &mut self,
+        id: TxId,
+        mut tx: Tx,
+        fault: Fault,
+        ring: &mut dyn Ring,
+        out: &mut Vec<Effect>,
+    ) {
+        self.leave_all(id, &mut tx, false, out);
+        if let Some(mut op) = self.ops.remove(&tx.op) {
+            self.fail(&mut op, fault, ring, out);
+            self.end_op(tx.op, op);
+        }
+    }
+
+    /// Everything is reserved and lent: decides all legs in order, and writes or refuses.
+    fn decide_tx(&mut self, id: TxId, mut tx: Tx, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+        self.advance(tx.now);
+        tx.now = self.now;
+        // A later shard's clock may have made something due on an earlier one.
+        if tx.lents.values().any(|lent| lent.state().due <= tx.now) {
+            return self.begin_again(id, tx, ring, out);
+        }
+        let Some(mut op) = self.ops.remove(&tx.op) else {
+            return self.leave_all(id, &mut tx, false, out);
+        };
+        let is_transaction = matches!(op.what, What::Transaction(_));
+        let versions = tx.lents.values().map(|lent| lent.state().stamp.version);
+        let rests_on = versions.max().unwrap_or_default();
+        match self.try_legs(&tx) {
+            Err(fault) => {
+                self.leave_all(id, &mut tx, false, out);
+                self.fail(&mut op, fault, ring, out);
+            }
+            Ok(Err((refusal, index))) => {
+                self.leave_all(id, &mut tx, mutant!(LegAlone), out);
+                let leg = is_transaction.then_some(index);
+                let version = self.home_version(&op);
+                self.refuse(&mut op, refusal, leg, rests_on, version, ring);
+            }
+            Ok(Ok(events)) => {
+                self.write_tx(&mut tx, &mut op, events, rests_on, ring);
+                self.leave_all(id, &mut tx, true, out);
+            }
+        }
+        self.end_op(tx.op, op);
+    }
+
+    /// Decides every leg on forks of the copies, each leg seeing those before it. Gives the
+    /// number of events, or the refusal of the lowest leg.
+    fn try_legs(&self, tx: &Tx) -> Result<Result<u64, (Refusal, u32)>, Fault> {
+        let mut forks: BTreeMap<&Name, Box<dyn Lent>> =
+            tx.lents.iter().map(|(name, lent)| (name, lent.fork())).collect();
+        let trial = AssertUnwindSafe(|| {
+            // Positions are taken once all is accepted. No leg can name an id that an earlier
+            // one makes, so on trial any position does.
+            let mut trial = Trial::new(tx.now);
+            let mut events = 0;
+            let mut had_event = false;
+            let mut transit = Transit::default();
+            for (place, leg) in tx.legs.iter().enumerate() {
+                let lent = forks.get_mut(&leg.name).ok_or(Fault::Internal)?;
+                match decide_leg(&mut **lent, leg, tx.now, &mut transit, &self.config.secret) {
+                    Err(refusal) => return Ok(Err((refusal, leg.index))),
+                    Ok(Accepted::Event) => {
+                        had_event = true;
+                        trial.perform(&mut **lent);
+                    }
+                    Ok(Accepted::Already(_)) => {}
+                }
+                if tx.legs.get(place + 1).is_none_or(|next| next.index != leg.index) {
+                    if !transit.is_empty() {
+                        return Err(Fault::Internal);
+                    }
+                    transit = Transit::default();
+                    events += u64::from(core::mem::take(&mut had_event));
+                }
+            }
+            Ok(Ok(events))
+        });
+        catch_unwind(trial).unwrap_or(Err(Fault::Internal))
+    }
+
+    /// Writes an accepted transaction: the same decisions again, at their true positions.
+    fn write_tx(
+        &mut self,
+        tx: &mut Tx,
+        op: &mut Op,
+        events: u64,
+        rests_on: Position,
+        ring: &mut dyn Ring,
+    ) {
+        let mut answer = Answer::default();
+        let mut steps = Steps::new(matches!(op.what, What::Transaction(_)));
+        let (now, secret) = (tx.now, self.config.secret);
+        let (legs, lents) = (&tx.legs, &mut tx.lents);
+        let mut transit = Transit::default();
+        let mut index_last = None;
+        let mut fill = |out: Option<(&mut Out<'_>, &Place)>, answer: &mut Answer| {
+            let mut out = out;
+            for leg in legs {
+                if index_last.replace(leg.index) != Some(leg.index) {
+                    transit = Transit::default();
+                }
+                let lent = lents.get_mut(&leg.name).expect("every leg's stream was lent");
+                let accepted = decide_leg(&mut **lent, leg, now, &mut transit, &secret);
+                let accepted = accepted.expect("what was accepted on trial is accepted again");
+                steps.leg(leg.index, answer);
+                match (&accepted, &mut out) {
+                    (Accepted::Event, Some((out, first))) => {
+                        let (place, same) = steps.event(leg.index, first, out);
+                        lent.perform(&place, same, out, Some(answer));
+                    }
+                    _ => lent.show(&accepted, answer),
+                }
+            }
+        };
+        if events == 0 {
+            fill(None, &mut answer);
+            let version = self.home_version(op);
+            self.already(op, answer, rests_on, version, ring);
+            return;
+        }
+        let keyed = op.keyed;
+        let first = self.write(op, events, ring, |_, out, place| {
+            let last = place.position.plus(events - 1);
+            fill(Some((out, place)), &mut answer);
+            keyed.map(|keyed| note(keyed, false, last, &answer))
+        });
+        self.conclude(op, first, events, answer);
+    }
+}
+
+impl TxLeg {
+    /// Takes what became of splitting this leg's command.
+    fn take(&mut self, expansion: Expansion) {
+        match expansion {
+            Expansion::Alone => self.split = true,
+            Expansion::Ask(other) => self.asks = Some(other),
+            Expansion::Legs(legs) => {
+                self.split = true;
+                self.into = Some(legs);
+            }
+        }
+    }
+
+    /// Puts the leg, or the legs that it was split into, behind those before.
+    fn flatten(mut self, out: &mut Vec<Self>) {
+        let Some(parts) = self.into.take() else { return out.push(self) };
+        for (name, command) in parts {
+            let options = if name == self.name { self.options.clone() } else { Options::default() };
+            let (index, link, asks, into) = (self.index, None, None, None);
+            out.push(Self { index, name, command, options, link, asks, split: true, into });
+        }
+    }
+}
+
+/// The note of a transaction's entry. Where every step is an event and there are no legs to
+/// tell apart, the events say what was answered.
+fn note(keyed: Keyed, said: bool, last: Position, answer: &Answer) -> KeyNote {
+    if said {
+        keyed.said_by_events()
+    } else {
+        keyed.said_here(Stored::Accepted(last, true, answer).pack())
+    }
+}
+
+fn decide_leg(
+    lent: &mut dyn Lent,
+    leg: &TxLeg,
+    now: Timestamp,
+    transit: &mut Transit,
+    secret: &[u8; 32],
+) -> Result<Accepted, Refusal> {
+    if let Some(wanted) = leg.options.if_version {
+        let version = lent.state().stamp.version;
+        if !lent.exists() {
+            return Err(Code::NotFound.into());
+        }
+        if version != wanted {
+            return Err(Refusal::with(Code::VersionMismatch, Fact::Version(version)));
+        }
+    }
+    lent.decide(&leg.command, &mut Context { now, transit, secret })
+}
+
+/// Counts events and marks legs while the steps of an entry are carried out.
+struct Steps {
+    is_transaction: bool,
+    leg: Option<u32>,
+    event_leg: Option<u32>,
+    events: u64,
+}
+
+impl Steps {
+    fn new(is_transaction: bool) -> Self {
+        Self { is_transaction, leg: None, event_leg: None, events: 0 }
+    }
+
+    /// Before each step: in a transaction, the answer says where a leg's pieces begin.
+    fn leg(&mut self, index: u32, answer: &mut Answer) {
+        if self.is_transaction && self.leg.replace(index) != Some(index) {
+            answer.begin_leg(index);
+        }
+    }
+
+    /// Before each event part: its place, and whether it belongs to the event before.
+    fn event(&mut self, index: u32, first: &Place, out: &mut Out<'_>) -> (Place, bool) {
+        let same = self.event_leg.replace(index) == Some(index);
+        if !same {
+            self.events += 1;
+            out.entry.event();
+        }
+        let position = first.position.plus(self.events - 1);
+        (Place { position, now: first.now }, same)
+    }
+}
+
+/// Performs events on copies that are thrown away.
+struct Trial {
+    place: Place,
+    bytes: Vec<u8>,
+    arena: rkyv::ser::allocator::Arena,
+    rows: crate::records::Rows,
+    postings: crate::machine::Postings,
+}
+
+impl Trial {
+    fn new(now: Timestamp) -> Self {
+        Self {
+            place: Place { position: Position::new(u64::MAX >> 1), now },
+            bytes: Vec::new(),
+            arena: rkyv::ser::allocator::Arena::new(),
+            rows: crate::records::Rows::default(),
+            postings: crate::machine::Postings::default(),
+        }
+    }
+
+    fn perform(&mut self, lent: &mut dyn Lent) {
+        self.bytes.clear();
+        self.rows.clear();
+        let entry = EntryWriter::begin(&mut self.bytes, &mut self.arena, self.place.now);
+        let mut out = Out { entry, rows: &mut self.rows, postings: &mut self.postings };
+        lent.perform(&self.place, false, &mut out, None);
+    }
+}

@@ -1,0 +1,255 @@
+//! A store in memory, with a checkpoint that a crash falls back to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Due, Store, StoreError};
+use crate::machine::{ItemKey, Registry};
+use crate::records::{Corrupt, Fields, HeadRow, Row, Table, Tag, open, seal};
+use crate::words::{Book, Kind, Number, Position, Timestamp};
+
+/// A store in memory. Rows lie there sealed, so damage is found as it is on a disk.
+#[derive(Clone)]
+pub struct MemoryStore {
+    registry: Registry,
+    live: Tables,
+    checkpoint: Arc<Tables>,
+}
+
+#[derive(Clone, Default)]
+struct Tables {
+    position: Position,
+    rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    due: BTreeSet<Due>,
+    due_of: BTreeSet<(Number, Timestamp, ItemKey)>,
+    lists: BTreeSet<(Book, Kind, u8, Vec<u8>, Number)>,
+}
+
+/// What a row adds to the indexes.
+#[derive(Default)]
+struct Indexed {
+    due: Option<Due>,
+    lists: Vec<(Book, Kind, u8, Vec<u8>, Number)>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(registry: Registry) -> Self {
+        Self { registry, live: Tables::default(), checkpoint: Arc::default() }
+    }
+
+    /// The same store after a crash: as of its last checkpoint.
+    #[must_use]
+    pub fn crashed(&self) -> Self {
+        Self {
+            registry: self.registry.clone(),
+            live: (*self.checkpoint).clone(),
+            checkpoint: Arc::clone(&self.checkpoint),
+        }
+    }
+
+    /// Flips one bit of the `row`-th row, to test what notices. Says which row it was.
+    pub fn damage(&mut self, row: usize, bit: usize) -> Option<(Table, Vec<u8>)> {
+        let index = row % self.live.rows.len().max(1);
+        let (key, sealed) = self.live.rows.iter_mut().nth(index)?;
+        let bit = bit % (sealed.len() * 8);
+        sealed[bit / 8] ^= 1 << (bit % 8);
+        Some(key.clone())
+    }
+
+    fn indexed(&self, table: Table, key: &[u8], value: &[u8]) -> Result<Indexed, Corrupt> {
+        match table {
+            Table::Head => self.indexed_head(key, value),
+            Table::Item => self.indexed_item(key, value),
+            Table::Name | Table::Key => Ok(Indexed::default()),
+        }
+    }
+
+    fn indexed_head(&self, key: &[u8], value: &[u8]) -> Result<Indexed, Corrupt> {
+        let number = number_of(key)?;
+        let row = HeadRow::read(value)?;
+        let rules = self.registry.rules(row.name.kind).ok_or(Corrupt::Tag)?;
+        let at = rules.head_due(row.tag, row.head)?;
+        let mut lists = Vec::new();
+        let mut list = |index: u8, front: &[u8]| {
+            let mut key = front.to_vec();
+            key.extend_from_slice(&row.stamp.created.ms().to_be_bytes());
+            key.extend_from_slice(row.name.id.as_str().as_bytes());
+            lists.push((row.name.book, row.name.kind, index, key, number));
+        };
+        list(0, &[]);
+        rules.indexes(row.tag, row.head, &mut list)?;
+        Ok(Indexed { due: due(at, number, None), lists })
+    }
+
+    fn indexed_item(&self, key: &[u8], value: &[u8]) -> Result<Indexed, Corrupt> {
+        let number = number_of(key)?;
+        let item = key.get(8..).and_then(ItemKey::from_bytes).ok_or(Corrupt::Range)?;
+        let mut fields = Fields(value);
+        let [kind, tag, version, ..] = fields.array::<8>()?;
+        let rules = self.registry.rules(Kind::new(kind)).ok_or(Corrupt::Tag)?;
+        let at = rules.item_due(Tag { number: tag, version }, fields.0)?;
+        Ok(Indexed { due: due(at, number, Some(item)), lists: Vec::new() })
+    }
+
+    fn read(&self, table: Table, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        open(table, key, sealed).map(<[u8]>::to_vec).map_err(|why| damaged(table, key, why))
+    }
+
+    fn set(&mut self, row: Row<'_>) -> Result<(), StoreError> {
+        let wrong = |why| damaged(row.table, row.key, why);
+        let place = (row.table, row.key.to_vec());
+        let new = match row.value {
+            Some(value) => self.indexed(row.table, row.key, value).map_err(wrong)?,
+            None => Indexed::default(),
+        };
+        if let Some(sealed) = self.live.rows.remove(&place) {
+            let old = self.read(row.table, row.key, &sealed)?;
+            let old = self.indexed(row.table, row.key, &old).map_err(wrong)?;
+            if let Some(due) = old.due {
+                self.live.due_of.remove(&by_stream(&due));
+                self.live.due.remove(&due);
+            }
+            for entry in old.lists {
+                self.live.lists.remove(&entry);
+            }
+        }
+        if let Some(due) = new.due {
+            self.live.due_of.insert(by_stream(&due));
+            self.live.due.insert(due);
+        }
+        self.live.lists.extend(new.lists);
+        if let Some(value) = row.value {
+            let mut sealed = Vec::with_capacity(value.len() + 8);
+            seal(row.table, row.key, value, &mut sealed);
+            self.live.rows.insert(place, sealed);
+        }
+        Ok(())
+    }
+}
+
+fn due(at: Timestamp, number: Number, item: Option<ItemKey>) -> Option<Due> {
+    (at != Timestamp::NEVER).then_some(Due { at, number, item })
+}
+
+fn by_stream(due: &Due) -> (Number, Timestamp, ItemKey) {
+    (due.number, due.at, due.item.clone().unwrap_or_else(|| ItemKey::only(0)))
+}
+
+fn number_of(key: &[u8]) -> Result<Number, Corrupt> {
+    let bytes = key.first_chunk::<8>().ok_or(Corrupt::Short)?;
+    Ok(Number::new(u64::from_be_bytes(*bytes)))
+}
+
+fn damaged(table: Table, key: &[u8], why: Corrupt) -> StoreError {
+    StoreError::Damaged { table, key: key.to_vec(), why }
+}
+
+impl Store for MemoryStore {
+    fn position(&self) -> Position {
+        self.live.position
+    }
+
+    fn apply(
+        &mut self,
+        rows: &mut dyn Iterator<Item = Row<'_>>,
+        through: Position,
+    ) -> Result<(), StoreError> {
+        for row in rows {
+            self.set(row)?;
+        }
+        self.live.position = through;
+        Ok(())
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let sealed = self.live.rows.get(&(table, key.to_vec()));
+        sealed.map(|sealed| self.read(table, key, sealed)).transpose()
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        for ((of, key), sealed) in self.live.rows.range((table, from.to_vec())..) {
+            if *of != table || !visit(key, &self.read(table, key, sealed)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn due(
+        &self,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        use core::ops::Bound::{Excluded, Unbounded};
+        let start = after.map_or(Unbounded, Excluded);
+        let due = self.live.due.range::<Due, _>((start, Unbounded));
+        Ok(due.take_while(|due| due.at <= until).take(limit).cloned().collect())
+    }
+
+    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let start =
+            Due { at: Timestamp::from_ms(after.ms() + 1), number: Number::ZERO, item: None };
+        Ok(self.live.due.range(start..).next().map(|due| due.at))
+    }
+
+    fn due_items(
+        &self,
+        number: Number,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<ItemKey>, Timestamp), StoreError> {
+        let start = (number, Timestamp::ZERO, ItemKey::only(0));
+        let mut items = Vec::new();
+        for (of, at, key) in self.live.due_of.range(start..) {
+            if *of != number {
+                break;
+            }
+            if key.letter() == 0 {
+                continue;
+            }
+            if *at > until || items.len() == limit {
+                return Ok((items, *at));
+            }
+            items.push(key.clone());
+        }
+        Ok((items, Timestamp::NEVER))
+    }
+
+    fn list(
+        &self,
+        book: Book,
+        kind: Kind,
+        index: u8,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
+        let start = (book, kind, index, after.to_vec(), Number::ZERO);
+        let rows = self.live.lists.range(start..);
+        let here = rows.take_while(|row| (row.0, row.1, row.2) == (book, kind, index));
+        let behind = here.filter(|row| row.3 != after);
+        Ok(behind.take(limit).map(|row| (row.3.clone(), row.4)).collect())
+    }
+
+    fn checkpoint(&mut self) -> Result<Position, StoreError> {
+        self.checkpoint = Arc::new(self.live.clone());
+        Ok(self.live.position)
+    }
+
+    fn drop_keys_before(&mut self, bucket: u32) -> Result<(), StoreError> {
+        let end = (Table::Key, bucket.to_be_bytes().to_vec());
+        let old = self.live.rows.range((Table::Key, Vec::new())..end);
+        let old: Vec<_> = old.map(|(place, _)| place.clone()).collect();
+        for place in old {
+            self.live.rows.remove(&place);
+        }
+        Ok(())
+    }
+}
