@@ -3,9 +3,9 @@
 //! ```text
 //! open ─► draft ── start ─► active ── settle once time is up, or stop ─► ended
 //!           │                │  ▲
-//!         cancel       pause │  │ resume                 stop
-//!           ▼                ▼  │
-//!       cancelled           paused ────────────────────────────────────► ended
+//!         cancel       pause │  │ resume                                  ▲
+//!           ▼                ▼  │                                         │
+//!       cancelled           paused ── the same ───────────────────────────┘
 //! ```
 //!
 //! Value is accrued by time, settled by a command, and then may be withdrawn:
@@ -19,7 +19,7 @@
 //! | start | active | `wrong_state` | `wrong_state` | `wrong_state` | `wrong_state` | |
 //! | pause | `wrong_state` | paused | `wrong_state` | `wrong_state` | `wrong_state` | before `start_at`: `wrong_state` |
 //! | resume | `wrong_state` | `wrong_state` | active | `wrong_state` | `wrong_state` | |
-//! | settle | `wrong_state` | same, or ended once time is up | same | `nothing_to_settle` | `wrong_state` | nothing new: `nothing_to_settle` |
+//! | settle | `wrong_state` | same, or ended once time is up | same, or ended once time is up | `nothing_to_settle` | `wrong_state` | nothing new: `nothing_to_settle` |
 //! | withdraw | `wrong_state` | same | same | same | `wrong_state` | more than withdrawable, or nothing is: `exceeds_withdrawable` |
 //! | top up | same | same | same | `wrong_state` | `wrong_state` | time is up: `wrong_state`; total or duration too large: `overflow` |
 //! | stop | `wrong_state` | ended | ended | `wrong_state` | `wrong_state` | |

@@ -97,14 +97,14 @@ record!(Head = (1, 1));
 
 impl Head {
     /// How much has accrued: `floor(rate × active time)`, nothing before the cliff, at most
-    /// the total.
+    /// the total; and never less than what is settled, whatever the clock does.
     #[must_use]
     pub fn accrued(&self, now: Timestamp) -> Amount {
         let active = self.active_ms(now);
         if active < self.cliff_ms {
-            return Amount::ZERO;
+            return self.settled;
         }
-        self.at_rate(active).map_or(self.total, |amount| amount.min(self.total))
+        self.at_rate(active).unwrap_or(self.total).min(self.total).max(self.settled)
     }
 
     /// How much is settled and not yet withdrawn.
