@@ -12,6 +12,10 @@
 //! `withdrawn ≤ settled ≤ accrued ≤ total`, and what the flow holds is
 //! `total − withdrawn − refunded`, to the unit.
 //!
+//! The rate is kept as the flow was opened with it, as a fraction. A top-up lengthens at just
+//! that rate, so what has accrued by any instant stays what it was, and no number of top-ups
+//! lets the rate drift, as it would if each rounded the duration.
+//!
 //! What each command leads to, by state, and what is checked after the state:
 //!
 //! | | draft | active | paused | ended | cancelled | then |

@@ -113,6 +113,9 @@ fn top_up(amount: u128) -> Command {
     Command::TopUp { amount: units(amount) }
 }
 
+/// Commands with their times.
+type Steps = Vec<(u64, Command)>;
+
 /// One flow, and the checks that hold after every command.
 struct Script {
     solo: Solo<Flow>,
@@ -171,10 +174,9 @@ impl Script {
     }
 
     /// All that a refusal must leave as it was.
-    fn picture(&self) -> (Position, Option<String>, String) {
-        let head = self.solo.head().map(|head| format!("{head:?}"));
-        let items: Vec<_> = self.solo.items().collect();
-        (self.solo.version(), head, format!("{items:?}"))
+    fn picture(&self) -> (Position, Option<Head>, Vec<(ItemKey, Attached)>) {
+        let items = self.solo.items().map(|(key, item)| (key.clone(), item.clone())).collect();
+        (self.solo.version(), self.solo.head().cloned(), items)
     }
 
     fn state(&self) -> &'static str {
@@ -189,8 +191,7 @@ fn units_of(value: i128) -> Amount {
 #[test]
 fn every_state_answers_every_command() {
     // What each state is reached by; commands come at 500 unless the state is about time.
-    let settled = (400, Settle);
-    let states: [(&str, u64, Vec<(u64, Command)>); 14] = [
+    let states: [(&str, u64, Steps); 14] = [
         ("absent", 500, vec![]),
         ("draft", 500, vec![(0, draft())]),
         ("to begin", 500, vec![(0, opened(Some(501), Nobody))]),
@@ -200,7 +201,7 @@ fn every_state_answers_every_command() {
         ("active, withdrawn", 500, vec![(0, open()), (500, Settle), (500, ALL)]),
         ("active, time up", 1_000, vec![(0, open())]),
         ("paused", 500, vec![(0, open()), (300, Pause)]),
-        ("paused, settled", 500, vec![(0, open()), (400, Pause), settled.clone()]),
+        ("paused, settled", 500, vec![(0, open()), (400, Pause), (400, Settle)]),
         ("paused, time up", 1_500, vec![(0, open()), (1_200, Pause)]),
         ("ended by settle", 1_500, vec![(0, open()), (1_000, Settle)]),
         ("ended by stop", 500, vec![(0, open()), (400, Stop)]),
@@ -332,8 +333,9 @@ fn a_refusal_names_the_first_rule_that_says_no_and_its_fact() {
     let nothing = Amount::ZERO;
     let max = Amount::MAX.get();
 
+    type Row = (Steps, u64, Command, Transit, Refusal);
     #[rustfmt::skip]
-    let rows: Vec<(Vec<(u64, Command)>, u64, Command, Transit, Refusal)> = vec![
+    let rows: Vec<Row> = vec![
         // Form comes first, even before the stream is looked for.
         (vec![], 0, some(0), none, Code::Malformed.into()),
         (vec![], 0, top_up(0), none, Code::Malformed.into()),
@@ -383,8 +385,9 @@ fn a_refusal_names_the_first_rule_that_says_no_and_its_fact() {
 #[test]
 fn what_accrues_follows_active_time() {
     // Steps, then times and what has accrued by then, and when it ends.
+    type Row = (Steps, Vec<(u64, u128, Option<u64>)>);
     #[rustfmt::skip]
-    let rows: Vec<(Vec<(u64, Command)>, Vec<(u64, u128, Option<u64>)>)> = vec![
+    let rows: Vec<Row> = vec![
         (vec![(0, draft())], vec![(0, 0, None), (9_999, 0, None)]),
         (vec![(0, draft()), (50, Start)], vec![(50, 0, Some(1_050)), (1_049, 99, Some(1_050)), (1_050, 100, Some(1_050))]),
         (vec![(0, draft()), (50, Cancel)], vec![(9_999, 0, None)]),

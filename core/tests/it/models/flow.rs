@@ -133,7 +133,7 @@ impl Model {
         for (_, happened) in &self.history {
             match happened {
                 Happened::Opened(terms) => {
-                    (above, total) = (u128::from(terms.duration), terms.total)
+                    (above, total) = (u128::from(terms.duration), terms.total);
                 }
                 Happened::ToppedUp(amount) => {
                     (above, below) = (above * (total + amount), below * total);
