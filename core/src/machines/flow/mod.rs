@@ -1,0 +1,154 @@
+//! The flow machine: a total that accrues to somebody, evenly over time.
+//!
+//! ```text
+//! open ─► draft ── start ─► active ── settle once time is up, or stop ─► ended
+//!           │                │  ▲
+//!         cancel       pause │  │ resume                                  ▲
+//!           ▼                ▼  │                                         │
+//!       cancelled           paused ── the same ───────────────────────────┘
+//! ```
+//!
+//! Value is accrued by time, settled by a command, and then may be withdrawn:
+//! `withdrawn ≤ settled ≤ accrued ≤ total`, and what the flow holds is
+//! `total − withdrawn − refunded`, to the unit.
+//!
+//! The rate is kept as the flow was opened with it, as a fraction. A top-up lengthens at just
+//! that rate, so what has accrued by any instant stays what it was, and no number of top-ups
+//! lets the rate drift, as it would if each rounded the duration.
+//!
+//! What each command leads to, by state, and what is checked after the state:
+//!
+//! | | draft | active | paused | ended | cancelled | then |
+//! |---|---|---|---|---|---|---|
+//! | start | active | `wrong_state` | `wrong_state` | `wrong_state` | `wrong_state` | |
+//! | pause | `wrong_state` | paused | `wrong_state` | `wrong_state` | `wrong_state` | before `start_at`: `wrong_state` |
+//! | resume | `wrong_state` | `wrong_state` | active | `wrong_state` | `wrong_state` | |
+//! | settle | `wrong_state` | same, or ended once time is up | same, or ended once time is up | `nothing_to_settle` | `wrong_state` | nothing new: `nothing_to_settle` |
+//! | withdraw | `wrong_state` | same | same | same | `wrong_state` | more than withdrawable, or nothing is: `exceeds_withdrawable` |
+//! | top up | same | same | same | `wrong_state` | `wrong_state` | time is up: `wrong_state`; total or duration too large: `overflow` |
+//! | stop | `wrong_state` | ended | ended | `wrong_state` | `wrong_state` | |
+//! | cancel | cancelled | `wrong_state` | `wrong_state` | `wrong_state` | `wrong_state` | |
+//!
+//! Before all that comes `malformed` (see [`Command::is_malformed`]), then `not_found`, or
+//! `already_exists` for open. Last comes what earlier legs have set in motion: `asset_mismatch`
+//! where it is of another asset.
+//!
+//! No timer is needed: a flow whose time is up stays as it is until it is settled or stopped.
+//! Pausing it then is allowed and moves nothing.
+//!
+//! Where a flow has a payer, what it takes and gives back moves through transit to and from
+//! that account; where it has a recipient, so does what is withdrawn. Otherwise the other side
+//! is outside.
+
+mod apply;
+mod command;
+mod decide;
+mod state;
+
+pub use command::Command;
+pub use state::{
+    Attached, Cancelled, Event, Head, Opened, Paused, Resumed, Settled, Started, State, Stopped,
+    ToppedUp, Withdrawn,
+};
+
+use super::account::{self, Account};
+use crate::machine::{
+    Changes, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Place, Postings, Shows,
+    Side, View,
+};
+use crate::words::{Id, Kind, Refusal};
+
+/// The flow machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow;
+
+/// The index of flows by their state, one byte: [`State::number`].
+pub const INDEX_STATE: u8 = 1;
+
+/// The item that keeps the metadata, where there is any.
+#[must_use]
+pub fn metadata_key() -> ItemKey {
+    ItemKey::only(b'M')
+}
+
+impl Machine for Flow {
+    const KIND: Kind = Kind::new(3);
+    const NAME: &'static str = "flow";
+    type Head = Head;
+    type Item = Attached;
+    type Event = Event;
+    type Command = Command;
+
+    fn needs(_command: &Command, needs: &mut Needs) {
+        needs.item(metadata_key());
+    }
+
+    fn expand(view: &View<'_, Self>, command: &Command, _link: Option<&Link>) -> Expansion {
+        let payer = view.head.and_then(|head| head.payer.as_ref());
+        let recipient = view.head.and_then(|head| head.recipient.as_ref());
+        let flow = || view.id().clone();
+        let (other, leg) = match (command, payer, recipient) {
+            (Command::Open { payer: Some(payer), .. }, ..) => {
+                (payer, account::Command::Fund { flow: flow() })
+            }
+            (Command::TopUp { .. }, Some(payer), _) => {
+                (payer, account::Command::Raise { flow: flow() })
+            }
+            (Command::Settle | Command::Stop | Command::Cancel, Some(payer), _) => {
+                (payer, account::Command::Recover { flow: flow() })
+            }
+            (Command::Withdraw { .. }, _, Some(recipient)) => {
+                (recipient, account::Command::Receive { from: flow() })
+            }
+            _ => return Expansion::Alone,
+        };
+        Expansion::Legs(vec![
+            (view.name.clone(), crate::machine::Command::of::<Self>(command.clone())),
+            (
+                view.name.beside(Account::KIND, other.clone()),
+                crate::machine::Command::of::<Account>(leg),
+            ),
+        ])
+    }
+
+    fn decide(
+        view: &View<'_, Self>,
+        command: &Command,
+        cx: &mut Context<'_>,
+    ) -> Result<Decided<Event>, Refusal> {
+        decide::decide(view, command, cx).map(Decided::Event)
+    }
+
+    fn apply(state: &mut Changes<'_, Self>, event: &Event, at: &Place) {
+        apply::apply(state, event, at);
+    }
+
+    fn shows(event: &Event, _at: &Place) -> Shows {
+        let event = matches!(event, Event::Settled(_) | Event::Withdrawn(_));
+        Shows { event, ..Shows::head().with(metadata_key()) }
+    }
+
+    fn postings(head: &Head, event: &Event, out: &mut Postings) {
+        let payer = side(head.payer.as_ref());
+        let recipient = side(head.recipient.as_ref());
+        match event {
+            Event::Opened(event) => out.moved(head.asset, event.total, payer, Side::Stream),
+            Event::ToppedUp(event) => out.moved(head.asset, event.amount, payer, Side::Stream),
+            Event::Withdrawn(event) => {
+                out.moved(head.asset, event.amount, Side::Stream, recipient);
+            }
+            Event::Stopped(event) => out.moved(head.asset, event.refunded, Side::Stream, payer),
+            Event::Cancelled(event) => out.moved(head.asset, event.refunded, Side::Stream, payer),
+            Event::Started(_) | Event::Paused(_) | Event::Resumed(_) | Event::Settled(_) => {}
+        }
+    }
+
+    fn indexes(head: &Head, index: &mut dyn FnMut(u8, &[u8])) {
+        index(INDEX_STATE, &[head.state.number()]);
+    }
+}
+
+/// Where value comes from or goes to: an account of the book is another leg.
+fn side(account: Option<&Id>) -> Side {
+    if account.is_some() { Side::Transit } else { Side::Outside }
+}
