@@ -32,6 +32,7 @@ pub const INDEXES_LEN_MAX: usize = 160;
 pub const INDEX_STATE: u8 = 1;
 
 /// The collection machine.
+#[derive(Debug)]
 pub struct Collection;
 
 /// What can be asked of a collection.

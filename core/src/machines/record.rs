@@ -37,6 +37,7 @@ pub const FIELDS: u8 = b'F';
 pub const INDEX_EXPIRES: u8 = 2;
 
 /// The record machine.
+#[derive(Debug)]
 pub struct Record;
 
 /// What can be asked of a record.

@@ -55,10 +55,9 @@ pub(super) fn apply(state: &mut Changes<'_, Export>, event: &Event, at: &Place) 
             audit(state, at, Step::Failed, None);
         }
         Event::Downloaded(event) => {
-            if state.head().is_none() {
-                return;
+            if state.head().is_some() {
+                audit(state, at, Step::Downloaded, event.by.clone());
             }
-            audit(state, at, Step::Downloaded, event.by.clone());
         }
         Event::Expired(_) => {
             let Some(head) = state.head() else { return };

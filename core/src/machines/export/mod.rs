@@ -47,6 +47,7 @@ pub const REASON: u8 = b'R';
 pub const INDEX_STATE: u8 = 1;
 
 /// The export machine.
+#[derive(Debug)]
 pub struct Export;
 
 impl Machine for Export {
