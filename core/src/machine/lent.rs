@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::cord::{CordState, ItemStore, Out, perform, show};
 use super::state::{Items, Place, View};
-use super::{Accepted, Answer, Command, Context, Decided, ItemKey, Machine};
+use super::{Accepted, Answer, Command, Context, Decided, Expansion, ItemKey, Link, Machine};
 use crate::words::{Position, Refusal};
 
 /// A copy of one stream on its way between shards.
@@ -14,6 +14,8 @@ pub trait Lent: Any + Send {
     fn state(&self) -> &CordState;
     /// Whether it exists.
     fn exists(&self) -> bool;
+    /// Splits a command into legs.
+    fn expand(&self, command: &Command, link: Option<&Link>) -> Expansion;
     /// Decides a leg and keeps its event.
     fn decide(&mut self, command: &Command, cx: &mut Context<'_>) -> Result<Accepted, Refusal>;
     /// Carries out the oldest event that was kept.
@@ -53,6 +55,18 @@ impl<I> ItemStore<I> for LentItems<I> {
     }
 }
 
+impl<M: Machine> LentOf<M> {
+    fn view(&self) -> View<'_, M> {
+        View {
+            name: &self.state.name,
+            number: self.state.number,
+            version: self.state.stamp.version,
+            head: self.head.as_ref(),
+            items: &self.items,
+        }
+    }
+}
+
 impl<M: Machine> Lent for LentOf<M> {
     fn state(&self) -> &CordState {
         &self.state
@@ -62,15 +76,12 @@ impl<M: Machine> Lent for LentOf<M> {
         self.head.is_some()
     }
 
+    fn expand(&self, command: &Command, link: Option<&Link>) -> Expansion {
+        M::expand(&self.view(), typed::<M>(command), link)
+    }
+
     fn decide(&mut self, command: &Command, cx: &mut Context<'_>) -> Result<Accepted, Refusal> {
-        let view = View::<M> {
-            name: &self.state.name,
-            number: self.state.number,
-            version: self.state.stamp.version,
-            head: self.head.as_ref(),
-            items: &self.items,
-        };
-        match M::decide(&view, typed::<M>(command), cx)? {
+        match M::decide(&self.view(), typed::<M>(command), cx)? {
             Decided::Event(event) => {
                 self.kept.push_back(event);
                 Ok(Accepted::Event)

@@ -51,7 +51,8 @@ impl Keyed {
             print.update(&[name.kind.get(), command.operation()]);
             print.update(&options.if_version.map_or(0, |version| version.get() + 1).to_le_bytes());
             let sub = command.sub().map_or("", |sub| sub.as_str()).as_bytes();
-            for bytes in [name.id.as_str().as_bytes(), sub, canon.bytes()] {
+            let id = if options.made { "" } else { name.id.as_str() };
+            for bytes in [id.as_bytes(), sub, canon.bytes()] {
                 print.update(&(bytes.len() as u32).to_le_bytes());
                 print.update(bytes);
             }

@@ -102,6 +102,9 @@ impl Key {
 pub struct Options {
     /// Only at this version of the stream.
     pub if_version: Option<Version>,
+    /// The stream's id was made for this ask and not named by the caller. A retry comes with
+    /// another one, so it is no part of what an idempotency key compares.
+    pub made: bool,
 }
 
 /// One command within an ask.

@@ -80,6 +80,8 @@ pub struct Visited {
 pub(super) struct Tx {
     op: OpId,
     legs: Vec<TxLeg>,
+    /// How each asked leg was split: its stream, command and link, and the streams it became.
+    splits: Vec<Split>,
     /// The streams visited so far, by shard.
     visited: BTreeMap<usize, BTreeSet<Name>>,
     waiting: usize,
@@ -88,6 +90,14 @@ pub(super) struct Tx {
     lents: BTreeMap<Name, Box<dyn Lent>>,
     now: Timestamp,
     fault: Option<Fault>,
+}
+
+/// How one asked leg was split, without a reservation.
+struct Split {
+    name: Name,
+    command: Command,
+    link: Option<Link>,
+    into: Vec<Name>,
 }
 
 /// One step of a transaction on one stream. Several may belong to one asked leg.
@@ -141,6 +151,7 @@ impl Shard {
         let tx = Tx {
             op: id,
             legs,
+            splits: Vec::new(),
             visited: BTreeMap::new(),
             waiting: 0,
             to_reserve: Vec::new(),
@@ -427,7 +438,7 @@ impl Shard {
                     }
                 }
                 for (index, expansion) in visited.expanded {
-                    tx.legs[index].take(expansion);
+                    tx.splits.extend(tx.legs[index].take(expansion));
                 }
             }
         }
@@ -511,8 +522,10 @@ impl Shard {
     fn decide_tx(&mut self, id: TxId, mut tx: Tx, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
         self.advance(tx.now);
         tx.now = self.now;
-        // A later shard's clock may have made something due on an earlier one.
-        if tx.lents.values().any(|lent| lent.state().due <= tx.now) {
+        // A later shard's clock may have made something due on an earlier one. And what a
+        // command was split by may have come into being, or gone, since it was looked at.
+        let is_due = tx.lents.values().any(|lent| lent.state().due <= tx.now);
+        if is_due || !tx.splits.iter().all(|split| split.still_holds(&tx.lents)) {
             return self.begin_again(id, tx, ring, out);
         }
         let Some(mut op) = self.ops.remove(&tx.op) else {
@@ -625,17 +638,30 @@ impl Shard {
     }
 }
 
+impl Split {
+    /// Whether the command would be split the same way, now that its stream is reserved.
+    fn still_holds(&self, lents: &BTreeMap<Name, Box<dyn Lent>>) -> bool {
+        let Some(lent) = lents.get(&self.name) else { return false };
+        let expansion = lent.expand(&self.command, self.link.as_ref());
+        names_of(&self.name, &expansion) == self.into
+    }
+}
+
 impl TxLeg {
     /// Takes what became of splitting this leg's command.
-    fn take(&mut self, expansion: Expansion) {
+    fn take(&mut self, expansion: Expansion) -> Option<Split> {
+        let into = names_of(&self.name, &expansion);
         match expansion {
-            Expansion::Alone => self.split = true,
-            Expansion::Ask(other) => self.asks = Some(other),
-            Expansion::Legs(legs) => {
-                self.split = true;
-                self.into = Some(legs);
+            Expansion::Alone => {}
+            Expansion::Ask(other) => {
+                self.asks = Some(other);
+                return None;
             }
+            Expansion::Legs(legs) => self.into = Some(legs),
         }
+        self.split = true;
+        let (name, command, link) = (self.name.clone(), self.command.clone(), self.link.clone());
+        Some(Split { name, command, link, into })
     }
 
     /// Puts the leg, or the legs that it was split into, behind those before.
@@ -656,6 +682,15 @@ fn note(keyed: Keyed, said: bool, last: Position, answer: &Answer) -> KeyNote {
         keyed.said_by_events()
     } else {
         keyed.said_here(Stored::Accepted(last, true, answer).pack())
+    }
+}
+
+/// The streams that a command's steps are on, in order.
+fn names_of(own: &Name, expansion: &Expansion) -> Vec<Name> {
+    match expansion {
+        Expansion::Alone => vec![own.clone()],
+        Expansion::Ask(other) => vec![other.clone()],
+        Expansion::Legs(legs) => legs.iter().map(|(name, _)| name.clone()).collect(),
     }
 }
 

@@ -1,0 +1,4 @@
+//! The engine around the machines: one driver, many orders.
+
+mod say;
+mod smoke;
