@@ -1,5 +1,6 @@
 //! The tests of the core, as modules of one binary.
 
+mod decoding;
 mod golden;
 mod machines;
 mod models;
