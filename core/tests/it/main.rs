@@ -1,5 +1,6 @@
 //! The tests of the core, as modules of one binary.
 
+mod decoding;
 mod engine;
 mod golden;
 mod machines;

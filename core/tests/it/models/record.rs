@@ -239,7 +239,9 @@ proptest! {
     #![proptest_config(config(10_000))]
 
     #[test]
-    fn any_sequence_does_what_the_model_does(steps in prop::collection::vec((any_jump(), any_ask()), 5..40)) {
+    fn any_sequence_does_what_the_model_does(
+        steps in prop::collection::vec((any_jump(), any_ask()), 5..40),
+    ) {
         run(&steps);
     }
 }
@@ -271,7 +273,9 @@ proptest! {
     #![proptest_config(config(500))]
 
     #[test]
-    fn extremes_do_no_harm(commands in prop::collection::vec((any::<u64>(), any_extreme()), 1..12)) {
+    fn extremes_do_no_harm(
+        commands in prop::collection::vec((any::<u64>(), any_extreme()), 1..12),
+    ) {
         let mut solo = Solo::<Record>::new("k");
         for (now, command) in commands {
             // Only what time gives to a record that lives for ever may not be asked at "never".

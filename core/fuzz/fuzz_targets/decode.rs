@@ -1,0 +1,16 @@
+//! Any bytes, to everything that reads bytes from a disk: a value or an error, never a panic.
+//!
+//! `./seed.sh` fills the corpus with the golden files, then `cargo +nightly fuzz run decode`.
+
+#![no_main]
+
+#[path = "../../tests/it/decoding/feed.rs"]
+mod feed;
+
+use std::sync::LazyLock;
+
+use quipu_core::machine::Registry;
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(quipu_core::machines::registry);
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| feed::feed(&REGISTRY, bytes));

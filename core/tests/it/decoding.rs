@@ -1,0 +1,287 @@
+//! Bytes that nobody wrote, and bytes that changed after they were written: every reader gives
+//! a value or an error, and never panics.
+
+mod feed;
+
+use std::path::{Path, PathBuf};
+
+use feed::feed;
+use proptest::prelude::*;
+use quipu_core::machine::{Answer, ItemKey, Machine, Piece, Registry, Stamp, What};
+use quipu_core::machines::collection::Collection;
+use quipu_core::machines::export::Export;
+use quipu_core::machines::record::{Deleted, Event, Head, Put, Record};
+use quipu_core::records::{
+    Corrupt, Entries, EntryWriter, HeadRow, KeyNote, KeyRow, Record as _, Table, Tag, open,
+    pack_into, seal,
+};
+use quipu_core::words::{Book, Id, Name, Number, Position, Timestamp};
+use rkyv::ser::allocator::Arena;
+
+fn registry() -> Registry {
+    Registry::empty().with::<Record>().with::<Collection>().with::<Export>()
+}
+
+const NOW: Timestamp = Timestamp::from_ms(1_795_156_245_678);
+
+fn name() -> Name {
+    let id = |text| Id::new(text).expect("well formed");
+    Name::new(Book::DEFAULT, Record::KIND, Id::pair(&id("nodes"), &id("n1")))
+}
+
+fn put() -> Event {
+    let field = (Id::new("zone").expect("well formed"), "eu".to_owned());
+    Put { value: r#"{"zone":"eu"}"#.to_owned(), fields: vec![field], expires_at: Some(NOW) }.into()
+}
+
+fn head() -> Head {
+    Head { expires_at: Some(NOW), value_len: 13, field_count: 1 }
+}
+
+fn stamp() -> Stamp {
+    Stamp { version: Position::new(9), created: NOW, updated: NOW }
+}
+
+/// Two entries: one with a note and a stream that it creates, one with one event over two
+/// streams.
+fn entries() -> Vec<u8> {
+    let (mut bytes, mut arena) = (Vec::new(), Arena::new());
+    let note = KeyNote { key: [1; 16], fingerprint: [2; 16], answer: Some(answer()) };
+    let mut entry = EntryWriter::begin(&mut bytes, &mut arena, NOW);
+    entry.note(&note);
+    entry.event();
+    entry.part(Record::KIND, Number::new(1), Position::ZERO, Some(&name()), false, &put());
+    entry.finish();
+    let mut entry = EntryWriter::begin(&mut bytes, &mut arena, NOW);
+    entry.event();
+    let (number, previous) = (Number::new(1), Position::new(1));
+    entry.part(Record::KIND, number, previous, None, false, &put());
+    entry.part(Record::KIND, Number::new(7), previous, None, true, &Event::from(Deleted));
+    entry.finish();
+    bytes
+}
+
+fn head_row() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    HeadRow::write(&name(), stamp(), head().tag(), &mut bytes, |out| pack_into(&head(), out));
+    bytes
+}
+
+fn key_row() -> Vec<u8> {
+    let (mut bytes, answer) = (Vec::new(), answer());
+    let (position, version) = (Position::new(3), Position::new(4));
+    KeyRow { fingerprint: [5; 16], position, at: NOW, version, answer: &answer }.write(&mut bytes);
+    bytes
+}
+
+/// A head and an item, by hand: the pieces as the format's page draws them.
+fn answer() -> Vec<u8> {
+    let mut record = Vec::new();
+    pack_into(&head(), &mut record);
+    let len = u32::try_from(record.len()).expect("small").to_le_bytes();
+    let kind = Record::KIND.get();
+    let mut bytes = vec![2, kind, 1, 1];
+    bytes.extend(len);
+    bytes.extend(7_u64.to_le_bytes());
+    for word in [9, NOW.ms(), NOW.ms()] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(&record);
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    bytes.extend([3, kind, 1, 1]);
+    bytes.extend(len);
+    bytes.extend(7_u64.to_le_bytes());
+    bytes.extend(1_u64.to_le_bytes());
+    bytes.extend([b'V', 0, 0, 0, 0, 0, 0, 0]);
+    bytes.extend(&record);
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    bytes
+}
+
+/// A key of eight bytes, and a row under it, as `feed` splits them.
+fn sealed() -> Vec<u8> {
+    let key = 7_u64.to_be_bytes();
+    let mut bytes = vec![8];
+    bytes.extend(key);
+    seal(Table::Head, &key, &head_row(), &mut bytes);
+    bytes
+}
+
+fn golden() -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let files = std::fs::read_dir(folder).expect("the golden files are there");
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    files.into_iter().map(|file| (file.clone(), std::fs::read(file).expect("a file"))).collect()
+}
+
+/// Packed records, each valid for one tag.
+fn records() -> Vec<Vec<u8>> {
+    golden().into_iter().map(|(_, bytes)| bytes).collect()
+}
+
+/// What packed records are wrapped in, each valid for one reader.
+fn wrapped() -> Vec<Vec<u8>> {
+    vec![entries(), head_row(), key_row(), answer(), sealed()]
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let whole = entries();
+    let read: Result<Vec<_>, _> = Entries::new(&whole, Position::new(1)).collect();
+    let read = read.expect("both entries are whole");
+    let shape: Vec<_> = read
+        .iter()
+        .map(|entry| (entry.first.get(), entry.events, entry.parts.len(), entry.note.is_some()))
+        .collect();
+    assert_eq!(shape, [(1, 1, 1, true), (2, 1, 2, false)]);
+    assert_eq!(read[0].parts[0].head.created, Some(name()));
+    let part = &read[0].parts[0];
+    assert_eq!(Event::unpack(part.head.tag, part.payload), Ok(put()));
+
+    let row = head_row();
+    let row = HeadRow::read(&row).expect("it is whole");
+    assert_eq!((&row.name, row.stamp), (&name(), stamp()));
+    assert_eq!(Head::unpack(row.tag, row.head), Ok(head()));
+    assert_eq!(KeyRow::read(&key_row()).expect("it is whole").answer, answer());
+
+    let answer = Answer::from_bytes(&answer());
+    let pieces: Result<Vec<Piece<'_>>, Corrupt> = answer.pieces().collect();
+    let what: Vec<_> =
+        pieces.expect("both are whole").into_iter().map(|piece| piece.what).collect();
+    assert_eq!(what, [What::Head(stamp()), What::Item(ItemKey::only(b'V'))]);
+    assert_eq!(answer.head::<Record>(), Ok(head()));
+}
+
+#[test]
+fn every_golden_file_of_a_machine_is_described_by_its_rules() {
+    let registry = registry();
+    let mut count = 0;
+    for (file, bytes) in golden() {
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let [machine, part, number, version] = stem.split('-').collect::<Vec<_>>()[..] else {
+            panic!("{stem} is machine-part-type-version")
+        };
+        let Some(rules) = registry.all().find(|rules| rules.name() == machine) else { continue };
+        let byte = |text: &str| text.parse().expect("a byte");
+        let tag = Tag { number: byte(number), version: byte(version) };
+        let (place, text) = match part {
+            "head" => (0, rules.describe_head(tag, &bytes)),
+            "item" => (1, rules.describe_item(tag, &bytes)),
+            "event" => (2, rules.describe_event(tag, &bytes)),
+            _ => panic!("{part} is no part of a machine"),
+        };
+        assert!(text.is_ok(), "{stem}: {text:?}");
+        assert!(rules.tags()[place].contains(&tag), "{stem}: {tag:?}");
+        count += 1;
+    }
+    let tags = registry.all().flat_map(|rules| rules.tags()).map(<[Tag]>::len).sum::<usize>();
+    assert_eq!(count, tags, "one file for every tag");
+}
+
+#[test]
+fn nothing_is_no_record_of_any_other_length() {
+    feed(&registry(), &[]);
+    for bytes in records().into_iter().chain(wrapped()) {
+        for len in 0..bytes.len() {
+            feed(&registry(), &bytes[..len]);
+        }
+    }
+}
+
+#[test]
+fn a_seal_notices_every_flipped_bit_and_every_other_place() {
+    let (key, value) = ([1, 2, 3], head_row());
+    let mut sealed = Vec::new();
+    seal(Table::Head, &key, &value, &mut sealed);
+    assert_eq!(open(Table::Head, &key, &sealed), Ok(&*value));
+    for at in 0..sealed.len() * 8 {
+        let mut flipped = sealed.clone();
+        flipped[at / 8] ^= 1 << (at % 8);
+        assert_eq!(open(Table::Head, &key, &flipped), Err(Corrupt::Checksum), "bit {at}");
+    }
+    assert_eq!(open(Table::Head, &[1, 2, 4], &sealed), Err(Corrupt::Checksum));
+    assert_eq!(open(Table::Item, &key, &sealed), Err(Corrupt::Checksum));
+    assert_eq!(open(Table::Head, &key, &sealed[..7]), Err(Corrupt::Short));
+}
+
+/// How valid bytes change. Places are taken modulo the length.
+#[derive(Clone, Debug)]
+enum Change {
+    Flip(usize),
+    Set(usize, u8),
+    /// A length or an offset in the middle of it all.
+    Word(usize, u32),
+    Truncate(usize),
+    Extend(Vec<u8>),
+    /// Bytes from one place again in another.
+    Copy(usize, usize, usize),
+}
+
+fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+    for change in changes {
+        let len = bytes.len();
+        let place = |at: usize| at.checked_rem(len).unwrap_or(0);
+        match change {
+            Change::Extend(more) => bytes.extend(more),
+            _ if len == 0 => {}
+            Change::Flip(at) => bytes[place(at / 8)] ^= 1 << (at % 8),
+            Change::Set(at, byte) => bytes[place(*at)] = *byte,
+            Change::Word(at, word) => {
+                let start = place(*at) / 4 * 4;
+                for (to, from) in bytes.iter_mut().skip(start).zip(word.to_le_bytes()) {
+                    *to = from;
+                }
+            }
+            Change::Truncate(at) => bytes.truncate(place(*at)),
+            Change::Copy(from, to, count) => {
+                let (from, to) = (place(*from), place(*to));
+                let copy: Vec<u8> = bytes.iter().skip(from).take(*count).copied().collect();
+                for (to, from) in bytes.iter_mut().skip(to).zip(copy) {
+                    *to = from;
+                }
+            }
+        }
+    }
+    bytes
+}
+
+fn any_change() -> impl Strategy<Value = Change> {
+    let words = [0, 1, 7, 8, 255, 0x7fff_ffff, 0x8000_0000, 0xffff_fff8, u32::MAX];
+    let at = 0..4096_usize;
+    prop_oneof![
+        any::<usize>().prop_map(Change::Flip),
+        (at.clone(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
+        (at.clone(), prop::sample::select(words.to_vec()))
+            .prop_map(|(at, word)| Change::Word(at, word)),
+        at.clone().prop_map(Change::Truncate),
+        prop::collection::vec(any::<u8>(), 1..40).prop_map(Change::Extend),
+        (at.clone(), at, 1..64_usize).prop_map(|(from, to, count)| Change::Copy(from, to, count)),
+    ]
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(10_000))]
+
+    #[test]
+    fn bytes_that_nobody_wrote_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        feed(&registry(), &bytes);
+    }
+}
+
+proptest! {
+    // Most bytes that nobody wrote end at the first length; these come further, so more of them.
+    #![proptest_config(config(100_000))]
+
+    #[test]
+    fn bytes_that_changed_do_no_harm(
+        bytes in prop_oneof![prop::sample::select(records()), prop::sample::select(wrapped())],
+        changes in prop::collection::vec(any_change(), 1..6),
+    ) {
+        feed(&registry(), &changed(bytes, &changes));
+    }
+}
