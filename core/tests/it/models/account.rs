@@ -768,7 +768,7 @@ struct Draw {
 
 fn draw() -> impl Strategy<Value = Draw> {
     let wait = prop_oneof![
-        6 => Just(0),
+        12 => Just(0),
         4 => select(vec![1, 999, 1_000, 2_000]),
         1 => select(vec![DAY / 2, DAY, 3 * DAY, 12 * DAY]),
     ];
@@ -809,7 +809,7 @@ impl Draw {
     fn opening(&self) -> Command {
         Command::Open {
             asset: asset(),
-            floor: Signed::new([0, 0, -5, 1, -MOST - 1][self.pick % 5]),
+            floor: Signed::new([0, 0, 0, -5, -5, -5, -MOST - 1, 1][self.pick % 8]),
             cap: (self.limit % 3 == 0).then(|| (self.limit / 8).into()).map(|cap: u64| cap.into()),
             spend_cap: self.spend_cap().flatten(),
             expires_at: self.end().flatten(),
@@ -840,8 +840,24 @@ impl Draw {
         Metadata::new(pairs).expect("it is short")
     }
 
+    /// What is in transit has mostly the sign that the leg can use.
     fn way(&self) -> Way {
-        Way { amount: self.transit, foreign: self.foreign && self.transit != 0, ended: self.ended }
+        let amount = match self.what {
+            30 | 33 | 35 if self.pick % 8 > 0 => self.transit.abs(),
+            31 | 32 if self.pick % 8 > 0 => -self.transit.abs(),
+            _ => self.transit,
+        };
+        Way { amount, foreign: self.foreign && amount != 0, ended: self.ended }
+    }
+
+    /// What can only miss while there is nothing to name mostly makes that instead.
+    fn what(&self, model: &Model) -> u8 {
+        match self.what {
+            9..=10 if model.charges.is_empty() && self.pick % 8 > 0 => 6,
+            14..=16 if model.holds.is_empty() && self.pick % 8 > 0 => 11,
+            20..=28 if model.withdrawals.is_empty() && self.pick % 8 > 0 => 17,
+            what => what,
+        }
     }
 
     fn command(&self, model: &Model) -> Command {
@@ -861,7 +877,7 @@ impl Draw {
             one.and_then(|one| picked(&one.leases, self.pick / 8)).map_or(0, |lease| lease.0);
         let fence = Position::new(fence);
         let other = id("other");
-        match self.what {
+        match self.what(model) {
             0..=5 => Command::Deposit { amount, reference, metadata },
             6..=8 => Command::Charge { amount, reference, metadata },
             9..=10 => Command::Refund { charge, amount: part },
