@@ -193,7 +193,7 @@ impl Model {
         }
     }
 
-    /// New money is refused by what comes back is not.
+    /// New money asks the totals and the cap; what comes back does not.
     fn come(&mut self, amount: i128, is_new: bool, outside: bool) -> Result<Did, No> {
         if is_new && self.total(1).checked_add(amount).is_none() {
             return no(Code::Overflow);
@@ -873,8 +873,9 @@ impl Draw {
         let charge = made('c', picked(&model.charges, self.pick).map(|charge| charge.at));
         let one = picked(&model.withdrawals, self.pick);
         let withdrawal = made('w', one.map(|withdrawal| withdrawal.at));
-        let fence =
-            one.and_then(|one| picked(&one.leases, self.pick / 8)).map_or(0, |lease| lease.0);
+        let lease = one.and_then(|one| picked(&one.leases, self.pick / 8));
+        let no_lease = if self.ended { u64::MAX } else { 0 };
+        let fence = lease.map_or(no_lease, |lease| lease.0);
         let fence = Position::new(fence);
         let other = id("other");
         match self.what(model) {
