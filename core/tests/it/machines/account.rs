@@ -974,6 +974,54 @@ fn legs_meet_in_transit() {
     );
 }
 
+/// Two checks say no, and the one that comes first in the list is the answer.
+#[test]
+fn the_first_check_that_says_no_is_the_answer() {
+    let foreign =
+        |amount, command: Command| Step { transit: transit_of(euro(), amount), ..command.into() };
+    let charged_as_r = || {
+        let opening = open_spend(10, Period::Day).into();
+        account([opening, deposit(5).into(), charge_as("r", 5).into()])
+    };
+    check_each(
+        charged_as_r,
+        [
+            (charge_as("r", 0).into(), no(Code::Malformed)),
+            (charge_as("r", 6).into(), taken(103)),
+            (charge_as("r", u64::MAX).into(), taken(103)),
+            (charge(6).into(), lacks(0)),
+            (charge_all().into(), no(Code::Overflow)),
+            (foreign(i128::MAX, send(6)), no(Code::AssetMismatch)),
+            (with(i128::MAX, send(6)), no(Code::Overflow)),
+        ],
+    );
+    let closed_as_r = || check(charged_as_r(), [(Command::Close.into(), done())]);
+    check_each(
+        closed_as_r,
+        [
+            (charge_as("r", 1).into(), no(Code::WrongState)),
+            (foreign(1, receive()), no(Code::WrongState)),
+            (receive().into(), no(Code::Malformed)),
+            (change_floor(1).into(), no(Code::WrongState)),
+            (hold_for(u64::MAX, 1).into(), no(Code::WrongState)),
+            (
+                refund("c103", 6).into(),
+                no_with(Code::ExceedsHeld, Fact::Available(Signed::from(5))),
+            ),
+            (refund("c104", 0).into(), no(Code::Malformed)),
+        ],
+    );
+    let capped_at_5 = || account([open_cap(5).into(), deposit_as("r", 5).into()]);
+    check_each(
+        capped_at_5,
+        [
+            (deposit_as("r", 1).into(), taken(102)),
+            (deposit_all().into(), no(Code::Overflow)),
+            (foreign(1, receive()), no(Code::AssetMismatch)),
+        ],
+    );
+}
+
 #[test]
 fn a_transfer_is_two_legs_and_reaches_oneself_too() {
     for to in ["bob", "alice"] {

@@ -735,9 +735,10 @@ fn start_of(now: u64, period: Period) -> u64 {
         // 1970-01-05 was a Monday.
         Period::Week => (4..=today).step_by(7).last().unwrap_or(0),
         Period::Month => {
-            let (mut first, mut year, mut month) = (0, 1970, 0);
+            let (mut first, mut year, mut month) = (0, 1970_u64, 0);
             loop {
-                let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+                let leap = year.is_multiple_of(4)
+                    && (!year.is_multiple_of(100) || year.is_multiple_of(400));
                 let february = if leap { 29 } else { 28 };
                 let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month];
                 if first + days > today {
@@ -810,7 +811,11 @@ impl Draw {
         Command::Open {
             asset: asset(),
             floor: Signed::new([0, 0, 0, -5, -5, -5, -MOST - 1, 1][self.pick % 8]),
-            cap: (self.limit % 3 == 0).then(|| (self.limit / 8).into()).map(|cap: u64| cap.into()),
+            cap: self
+                .limit
+                .is_multiple_of(3)
+                .then(|| (self.limit / 8).into())
+                .map(|cap: u64| cap.into()),
             spend_cap: self.spend_cap().flatten(),
             expires_at: self.end().flatten(),
             metadata: self.metadata(),
@@ -843,8 +848,8 @@ impl Draw {
     /// What is in transit has mostly the sign that the leg can use.
     fn way(&self) -> Way {
         let amount = match self.what {
-            30 | 33 | 35 if self.pick % 8 > 0 => self.transit.abs(),
-            31 | 32 if self.pick % 8 > 0 => -self.transit.abs(),
+            30 | 33 | 35 if !self.pick.is_multiple_of(8) => self.transit.abs(),
+            31 | 32 if !self.pick.is_multiple_of(8) => -self.transit.abs(),
             _ => self.transit,
         };
         Way { amount, foreign: self.foreign && amount != 0, ended: self.ended }
@@ -853,16 +858,16 @@ impl Draw {
     /// What can only miss while there is nothing to name mostly makes that instead.
     fn what(&self, model: &Model) -> u8 {
         match self.what {
-            9..=10 if model.charges.is_empty() && self.pick % 8 > 0 => 6,
-            14..=16 if model.holds.is_empty() && self.pick % 8 > 0 => 11,
-            20..=28 if model.withdrawals.is_empty() && self.pick % 8 > 0 => 17,
+            9..=10 if model.charges.is_empty() && !self.pick.is_multiple_of(8) => 6,
+            14..=16 if model.holds.is_empty() && !self.pick.is_multiple_of(8) => 11,
+            20..=28 if model.withdrawals.is_empty() && !self.pick.is_multiple_of(8) => 17,
             what => what,
         }
     }
 
     fn command(&self, model: &Model) -> Command {
         let amount = Amount::whole(self.amount).expect("it has 127 bits");
-        let part = Some(amount).filter(|_| self.limit % 3 > 0);
+        let part = Some(amount).filter(|_| !self.limit.is_multiple_of(3));
         let reference = Some(id(self.text)).filter(|_| self.limit.is_multiple_of(2));
         let (metadata, error) = (self.metadata(), self.text.to_owned());
         let seconds = self.seconds.unwrap_or(2);
@@ -904,8 +909,8 @@ impl Draw {
             35 => Command::TakeBack { from: other },
             36 => Command::Restore { amount, from: other },
             37..=38 => Command::Change {
-                floor: (self.limit % 5 == 0).then(|| Signed::from(self.pick as i64 % 8 - 5)),
-                cap: (self.limit % 7 == 0).then_some(part),
+                floor: self.limit.is_multiple_of(5).then(|| Signed::from(self.pick as i64 % 8 - 5)),
+                cap: self.limit.is_multiple_of(7).then_some(part),
                 spend_cap: self.spend_cap(),
                 expires_at: self.end(),
                 metadata: Some(metadata).filter(|_| self.ended),
