@@ -41,8 +41,8 @@ pub enum RecoveryError {
     },
 }
 
-/// How many streams and items are kept in memory before they are let go of again.
-const CACHED_MAX: usize = 16_384;
+/// The bytes of streams and items that are kept in memory before they are let go of again.
+const CACHED_BYTES_MAX: usize = 32 << 20;
 
 /// Applies the log's tail to the store. Gives what is durable: the log's end, and its time.
 ///
@@ -108,7 +108,8 @@ impl Replay {
         for part in &entry.parts {
             let place = Place { position: part.head.position, now: entry.now };
             let slot = self.place(store, part, entry.first)?;
-            self.read_items(store, slot, part, entry.first)?;
+            self.read_items(store, slot, part, &place, wants_answer)
+                .map_err(|error| error.at(entry.first))?;
             let cords = self.cords.get_mut(&part.head.kind).ok_or(wrong(Corrupt::Tag))?;
             let event = (part.head.tag, part.payload);
             cords
@@ -175,31 +176,58 @@ impl Replay {
         store: &dyn Store,
         slot: Slot,
         part: &Part<'_>,
-        entry: Position,
-    ) -> Result<(), RecoveryError> {
-        let wrong = |why| RecoveryError::Entry { at: entry, why };
-        let cords = self.cords.get_mut(&part.head.kind).ok_or(wrong(Corrupt::Tag))?;
+        place: &Place,
+        shown: bool,
+    ) -> Result<(), ItemError> {
+        let cords = self.cords.get_mut(&part.head.kind).ok_or(Corrupt::Tag)?;
         let mut needs = Needs::default();
-        cords.reads(part.head.tag, part.payload, &mut needs).map_err(wrong)?;
+        cords.reads((part.head.tag, part.payload), place, shown, &mut needs)?;
         for key in needs.keys() {
-            // What is in memory stays as it is, so a row that is read again does no harm.
             let row = store.get(Table::Item, &item_key(part.head.number, key))?;
-            cords.add_item(slot, key.clone(), row.as_deref()).map_err(wrong)?;
+            cords.add_item(slot, key.clone(), row.as_deref())?;
         }
         Ok(())
     }
 
     /// Lets go of everything once there is much of it: all of it is in the store's table.
     fn bound(&mut self, applied: Position) {
-        if self.places.len() < CACHED_MAX {
+        let bytes: usize = self.cords.values().map(|cords| cords.memory()).sum();
+        if bytes < CACHED_BYTES_MAX {
             return;
         }
         self.places.clear();
         for cords in self.cords.values_mut() {
             while !cords.is_empty() {
-                cords.evict(applied, CACHED_MAX);
+                cords.evict(applied, 1 << 16);
             }
         }
+    }
+}
+
+/// Why the items of a part could not be had.
+enum ItemError {
+    Corrupt(Corrupt),
+    Store(StoreError),
+}
+
+impl ItemError {
+    fn at(self, at: Position) -> RecoveryError {
+        match self {
+            Self::Corrupt(why) => RecoveryError::Entry { at, why },
+            Self::Store(error) => RecoveryError::Store(error),
+        }
+    }
+}
+
+impl From<Corrupt> for ItemError {
+    fn from(why: Corrupt) -> Self {
+        Self::Corrupt(why)
+    }
+}
+
+impl From<StoreError> for ItemError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -260,8 +288,9 @@ pub fn note_all(
     store.scan(Table::Key, &[], &mut |key, _| {
         if let Some((bucket, hash)) = key.split_first_chunk::<4>()
             && let Ok(hash) = hash.try_into()
+            && Shard::of_key(&hash, shards) == of
         {
-            shard.note_key(hash, u32::from_be_bytes(*bucket));
+            shard.note_key(&hash, u32::from_be_bytes(*bucket));
         }
         true
     })?;

@@ -222,6 +222,9 @@ impl Driver {
                 }
             }
             Move::Answer(index) => {
+                if index >= self.loads.len() {
+                    return;
+                }
                 let (shard, load) = self.loads.remove(index);
                 let found = find(&self.store, &load.what);
                 let ticket = load.ticket;

@@ -50,7 +50,8 @@ pub enum What {
     Head(Stamp),
     /// An item as it stood.
     Item(ItemKey),
-    /// The pieces of this leg of a transaction begin here. No record.
+    /// The pieces of this leg of a transaction begin here. No record. The tag's number is 1
+    /// where the leg changed something, and 0 where it was so already.
     Leg(u32),
 }
 
@@ -141,8 +142,8 @@ impl Answer {
         Err(Corrupt::Missing)
     }
 
-    pub(crate) fn begin_leg(&mut self, leg: u32) {
-        let none = Tag { number: 0, version: 0 };
+    pub(crate) fn begin_leg(&mut self, leg: u32, changes: bool) {
+        let none = Tag { number: u8::from(changes), version: 0 };
         self.begin(LEG, Kind::new(0), Number::new(leg.into()), none, 0);
     }
 

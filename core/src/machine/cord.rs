@@ -41,6 +41,14 @@ pub struct CordState {
     pub mark: u64,
 }
 
+impl CordState {
+    /// Whether anything under way counts on what is in memory of it.
+    #[must_use]
+    pub fn in_use(&self) -> bool {
+        self.busy || self.reserved || self.pins > 0
+    }
+}
+
 /// Where the records of an entry go while its events are carried out.
 pub struct Out<'a> {
     /// The entry.
@@ -49,11 +57,14 @@ pub struct Out<'a> {
     pub rows: &'a mut Rows,
     /// The postings of the event at hand.
     pub postings: &'a mut Postings,
+    /// Whether answers show nothing but which legs changed something.
+    pub brief: bool,
 }
 
 /// Items of one stream, as an event changes them: `None` marks one that is not there.
 pub(super) trait ItemStore<I>: Items<I> {
-    fn set(&mut self, key: ItemKey, item: Option<I>, at: Position);
+    /// Sets an item. `weight` is the length of its record, which stands for its memory.
+    fn set(&mut self, key: ItemKey, item: Option<I>, at: Position, weight: usize);
 }
 
 struct Recorder<'a, 'o, M: Machine> {
@@ -73,17 +84,19 @@ impl<M: Machine> Items<M::Item> for Recorder<'_, '_, M> {
 impl<M: Machine> ItemChanges<M::Item> for Recorder<'_, '_, M> {
     fn put(&mut self, key: ItemKey, item: M::Item) {
         let (number, arena) = (self.number, &mut *self.arena);
+        let before = self.rows.byte_len();
         self.rows.put(
             Table::Item,
             |out| key_of_item(number, &key, out),
             |out| write_item::<M>(&item, arena, out),
         );
-        self.store.set(key, Some(item), self.at);
+        let weight = self.rows.byte_len() - before;
+        self.store.set(key, Some(item), self.at, weight);
     }
 
     fn remove(&mut self, key: &ItemKey) {
         self.rows.remove(Table::Item, |out| key_of_item(self.number, key, out));
-        self.store.set(key.clone(), None, self.at);
+        self.store.set(key.clone(), None, self.at, 0);
     }
 }
 
@@ -117,7 +130,7 @@ pub(super) fn perform<M: Machine>(
         out.postings.clear();
         M::postings(head, event, out.postings);
     }
-    let Some(answer) = answer else { return };
+    let Some(answer) = answer.filter(|_| !out.brief) else { return };
     let shows = M::shows(event, place);
     if shows.event {
         answer.add_event(kind, number, event.tag(), out.entry.payload(range));

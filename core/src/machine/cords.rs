@@ -53,8 +53,9 @@ pub trait Cords: Send {
     fn needs(&self, command: &Command, needs: &mut Needs);
     /// Those of `keys` that are not in memory and may exist.
     fn missing(&self, slot: Slot, keys: &[ItemKey], filter: &Filter, missing: &mut Vec<ItemKey>);
-    /// Takes an item into memory: as its row has it, or as one that does not exist.
-    fn add_item(&mut self, slot: Slot, key: ItemKey, row: Option<&[u8]>) -> Result<(), Corrupt>;
+    /// Takes an item into memory: as its row has it, or as one that does not exist. `false`
+    /// where it was there already: what is in memory may be newer than a row, never older.
+    fn add_item(&mut self, slot: Slot, key: ItemKey, row: Option<&[u8]>) -> Result<bool, Corrupt>;
 
     /// Decides a command on the stream itself and keeps its event.
     fn decide(
@@ -94,8 +95,14 @@ pub trait Cords: Send {
         arena: &mut Arena,
         answer: Option<&mut Answer>,
     ) -> Result<(), Corrupt>;
-    /// The items that applying it reads.
-    fn reads(&self, tag: Tag, payload: &[u8], needs: &mut Needs) -> Result<(), Corrupt>;
+    /// The items that applying it reads, and those that its answer shows.
+    fn reads(
+        &self,
+        event: (Tag, &[u8]),
+        place: &Place,
+        shown: bool,
+        needs: &mut Needs,
+    ) -> Result<(), Corrupt>;
 
     /// A copy for a transaction, with these items.
     fn lend(&self, slot: Slot, keys: &[ItemKey]) -> Box<dyn Lent>;
@@ -218,9 +225,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             state.number = number;
             state.stamp = row.stamp;
             state.due = M::due(&head);
-            let heap = head.heap_bytes();
             cord.head = Some(head);
-            self.heap += heap;
         }
         self.parts(slot).0.state.known = true;
         Ok(())
@@ -264,7 +269,7 @@ impl<M: Machine> Cords for CordsOf<M> {
         }
     }
 
-    fn add_item(&mut self, slot: Slot, key: ItemKey, row: Option<&[u8]>) -> Result<(), Corrupt> {
+    fn add_item(&mut self, slot: Slot, key: ItemKey, row: Option<&[u8]>) -> Result<bool, Corrupt> {
         let item = match row {
             None => None,
             Some(row) => {
@@ -283,9 +288,11 @@ impl<M: Machine> Cords for CordsOf<M> {
         if !items.holds(slot, &key) {
             let due = item.as_ref().map_or(Timestamp::NEVER, M::item_due);
             cord.state.due = cord.state.due.min(due);
-            cord.state.cells += items.set(slot, key, item, Position::ZERO);
+            let weight = row.map_or(0, <[u8]>::len);
+            cord.state.cells += items.set(slot, key, item, Position::ZERO, weight);
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     fn decide(
@@ -402,8 +409,18 @@ impl<M: Machine> Cords for CordsOf<M> {
         Ok(())
     }
 
-    fn reads(&self, tag: Tag, payload: &[u8], needs: &mut Needs) -> Result<(), Corrupt> {
-        M::reads(&M::Event::unpack(tag, payload)?, needs);
+    fn reads(
+        &self,
+        (tag, payload): (Tag, &[u8]),
+        place: &Place,
+        shown: bool,
+        needs: &mut Needs,
+    ) -> Result<(), Corrupt> {
+        let event = M::Event::unpack(tag, payload)?;
+        M::reads(&event, needs);
+        if shown {
+            M::shows(&event, place).items.into_iter().for_each(|key| needs.item(key));
+        }
         Ok(())
     }
 
@@ -432,34 +449,37 @@ impl<M: Machine> Cords for CordsOf<M> {
         cord.head = lent.head;
         let number = lent.state.number;
         for (key, (item, changed)) in lent.items.0 {
-            let Some(at) = changed else { continue };
+            let Some((at, weight)) = changed else { continue };
             if item.is_some() {
                 filter.insert(item_hash(number, &key));
             }
-            cord.state.cells += items.set(slot, key, item, at);
+            cord.state.cells += items.set(slot, key, item, at, weight);
         }
         self.refresh_due(slot);
     }
 
     fn evict(&mut self, durable: Position, steps: usize) {
         let Self { cords, items, .. } = self;
-        items.evict(durable, steps, |slot, due| {
-            let state = &mut cords[slot.0 as usize].as_mut().expect("items lie on streams").state;
+        let mut gone = Vec::new();
+        let in_use =
+            |slot: Slot| cords[slot.0 as usize].as_ref().is_some_and(|cord| cord.state.in_use());
+        items.evict(durable, steps, in_use, |slot, due| gone.push((slot, due)));
+        for (slot, due) in gone {
+            let state = &mut self.parts(slot).0.state;
             state.cells -= 1;
             state.due_stored = state.due_stored.min(due);
-        });
+        }
         for _ in 0..steps.min(self.cords.len()) {
             self.hand = (self.hand + 1) % self.cords.len();
             let index = self.hand as u32;
             let Some(cord) = &mut self.cords[self.hand] else { continue };
             let state = &mut cord.state;
-            let idle = !state.busy && !state.reserved && state.pins == 0 && state.cells == 0;
+            let idle = !state.in_use() && state.cells == 0;
             let durable = mutant!(EvictDirty) || state.stamp.version <= durable;
             if !idle || !durable || core::mem::take(&mut state.used) {
                 continue;
             }
-            let heap =
-                state.name.id.heap_bytes() + cord.head.as_ref().map_or(0, Record::heap_bytes);
+            let heap = state.name.id.heap_bytes();
             let hash = state.hash;
             self.heap = self.heap.saturating_sub(heap);
             self.cords[self.hand] = None;
@@ -505,6 +525,7 @@ struct Cell<I> {
     hash: u64,
     item: Option<I>,
     changed: Position,
+    weight: u32,
     used: bool,
 }
 
@@ -542,7 +563,16 @@ impl<I: Record> Cells<I> {
     }
 
     /// Sets an item and says how many cells that added.
-    fn set(&mut self, slot: Slot, key: ItemKey, item: Option<I>, changed: Position) -> u32 {
+    fn set(
+        &mut self,
+        slot: Slot,
+        key: ItemKey,
+        item: Option<I>,
+        changed: Position,
+        weight: usize,
+    ) -> u32 {
+        // What a record holds beside its own size lies on the heap.
+        let weight = weight.saturating_sub(size_of::<I>()) as u32;
         let due = self.due(item.as_ref());
         if let Some(index) = self.find(slot, &key) {
             let old = self.cells[index].as_ref().and_then(|cell| cell.item.as_ref());
@@ -551,9 +581,9 @@ impl<I: Record> Cells<I> {
                 self.timers.remove(&(slot, old_due, key.clone()));
             }
             let cell = self.cells[index].as_mut().expect("an index leads to a cell");
-            self.heap -= cell.item.as_ref().map_or(0, Record::heap_bytes);
-            self.heap += item.as_ref().map_or(0, Record::heap_bytes);
-            (cell.item, cell.changed, cell.used) = (item, changed, true);
+            self.heap -= cell.weight as usize;
+            self.heap += weight as usize;
+            (cell.item, cell.changed, cell.used, cell.weight) = (item, changed, true, weight);
             if old_due != due && due != Timestamp::NEVER {
                 self.timers.insert((slot, due, key));
             }
@@ -563,8 +593,8 @@ impl<I: Record> Cells<I> {
             self.timers.insert((slot, due, key.clone()));
         }
         let hash = cell_hash(slot, &key);
-        self.heap += key.heap_bytes() + item.as_ref().map_or(0, Record::heap_bytes);
-        let cell = Some(Cell { slot, key, hash, item, changed, used: true });
+        self.heap += key.heap_bytes() + weight as usize;
+        let cell = Some(Cell { slot, key, hash, item, changed, weight, used: true });
         let index = if let Some(index) = self.free.pop() {
             self.cells[index as usize] = cell;
             index
@@ -585,11 +615,19 @@ impl<I: Record> Cells<I> {
         (*of == slot).then_some((*at, key))
     }
 
-    fn evict(&mut self, durable: Position, steps: usize, mut gone: impl FnMut(Slot, Timestamp)) {
+    /// Lets go of items that are durable and unused, on streams that are not in use: a row
+    /// that is on its way from the store must not bring back what has changed since.
+    fn evict(
+        &mut self,
+        durable: Position,
+        steps: usize,
+        in_use: impl Fn(Slot) -> bool,
+        mut gone: impl FnMut(Slot, Timestamp),
+    ) {
         for _ in 0..steps.min(self.cells.len()) {
             self.hand = (self.hand + 1) % self.cells.len();
             let Some(cell) = &mut self.cells[self.hand] else { continue };
-            if cell.changed > durable || core::mem::take(&mut cell.used) {
+            if cell.changed > durable || in_use(cell.slot) || core::mem::take(&mut cell.used) {
                 continue;
             }
             let cell = self.cells[self.hand].take().expect("it was there a line ago");
@@ -597,7 +635,7 @@ impl<I: Record> Cells<I> {
             if due != Timestamp::NEVER {
                 self.timers.remove(&(cell.slot, due, cell.key.clone()));
             }
-            self.heap -= cell.key.heap_bytes() + cell.item.as_ref().map_or(0, Record::heap_bytes);
+            self.heap -= cell.key.heap_bytes() + cell.weight as usize;
             let index = self.hand as u32;
             self.free.push(index);
             let entry = self.index.find_entry(cell.hash, |&other| other == index);
@@ -644,11 +682,11 @@ impl<I: Record> Items<I> for OfMut<'_, I> {
 }
 
 impl<I: Record> ItemStore<I> for OfMut<'_, I> {
-    fn set(&mut self, key: ItemKey, item: Option<I>, at: Position) {
+    fn set(&mut self, key: ItemKey, item: Option<I>, at: Position, weight: usize) {
         if let Some(item) = &item {
             self.filter.insert(item_hash(self.number, &key));
             self.due = self.due.min((self.cells.due_of)(item));
         }
-        self.added += self.cells.set(self.slot, key, item, at);
+        self.added += self.cells.set(self.slot, key, item, at, weight);
     }
 }

@@ -40,8 +40,10 @@ pub(super) struct LentOf<M: Machine> {
     pub(super) kept: std::collections::VecDeque<M::Event>,
 }
 
-/// Items by key: what they are, and the position that changed them, if any did.
-pub(super) struct LentItems<I>(pub(super) BTreeMap<ItemKey, (Option<I>, Option<Position>)>);
+/// Items by key: what they are, and the position that changed them and their weight, if any did.
+pub(super) struct LentItems<I>(
+    pub(super) BTreeMap<ItemKey, (Option<I>, Option<(Position, usize)>)>,
+);
 
 impl<I> Items<I> for LentItems<I> {
     fn get(&self, key: &ItemKey) -> Option<&I> {
@@ -50,8 +52,8 @@ impl<I> Items<I> for LentItems<I> {
 }
 
 impl<I> ItemStore<I> for LentItems<I> {
-    fn set(&mut self, key: ItemKey, item: Option<I>, at: Position) {
-        self.0.insert(key, (item, Some(at)));
+    fn set(&mut self, key: ItemKey, item: Option<I>, at: Position, weight: usize) {
+        self.0.insert(key, (item, Some((at, weight))));
     }
 }
 

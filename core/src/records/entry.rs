@@ -123,6 +123,13 @@ impl<'a> EntryWriter<'a> {
         self.arena
     }
 
+    /// Takes back everything since [`begin`](Self::begin), but for the positions: the entry
+    /// says that nothing happened at them.
+    pub fn void(&mut self, events: u16) {
+        self.bytes.truncate(self.start + HEADER_LEN);
+        (self.events, self.parts, self.flags) = (events, 0, 0);
+    }
+
     /// Closes the entry and gives its length and the number of its events. An entry that
     /// only carries a note takes one position as well.
     pub fn finish(mut self) -> (usize, u16) {
@@ -218,8 +225,7 @@ impl<'a> Entries<'a> {
             list.push(part);
         }
         let note = if flags & HAS_NOTE == 0 { None } else { Some(read_note(&mut fields)?) };
-        if !fields.0.is_empty() || (parts > 0 && position + 1 != end) || (parts == 0 && events != 1)
-        {
+        if !fields.0.is_empty() || (parts > 0 && position + 1 != end) {
             return Err(Corrupt::Range);
         }
         self.bytes = whole.1;

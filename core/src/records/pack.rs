@@ -34,11 +34,6 @@ pub trait Record: Sized + Clone + PartialEq + Debug + Send + Sync + 'static {
 
     /// Reads what any released version has written, upcast to today's struct.
     fn unpack(tag: Tag, bytes: &[u8]) -> Result<Self, Corrupt>;
-
-    /// What the value keeps on the heap, for the memory budget.
-    fn heap_bytes(&self) -> usize {
-        0
-    }
 }
 
 /// Where records are packed: appends to a buffer, with an arena for what rkyv sets aside.

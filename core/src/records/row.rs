@@ -136,6 +136,14 @@ impl Rows {
         self.range(0..self.rows.len())
     }
 
+    /// Forgets all rows but the first ones.
+    pub fn truncate(&mut self, len: usize) {
+        if let Some(at) = self.rows.get(len) {
+            self.bytes.truncate(at.key as usize);
+        }
+        self.rows.truncate(len);
+    }
+
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

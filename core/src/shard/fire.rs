@@ -6,7 +6,11 @@ use super::op::{Op, What};
 use super::{At, CallId, Effect, Found, Loading, Outcome, Reply, Shard, Sweep, Wanted};
 use crate::batch::Ring;
 use crate::machine::{Accepted, Answer, Transit};
+use crate::records::HeadRow;
 use crate::words::{Fault, Name, Position, Timestamp};
+
+/// The log bytes that an event of time takes at most.
+const FIRED_BYTES: u64 = 4_096;
 
 /// Sweeps under way, of the shard itself and of callers.
 #[derive(Default)]
@@ -26,9 +30,26 @@ struct Sweeping {
     waits: Option<Position>,
 }
 
+/// What became of rows that the store gave.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    /// They are in memory.
+    All,
+    /// They were there already, and the store has been asked for those behind them.
+    AskedOn,
+}
+
 impl Sweeps {
     pub(super) fn is_busy(&self) -> bool {
         !self.under_way.is_empty()
+    }
+
+    pub(super) fn own_is_busy(&self) -> bool {
+        self.under_way.values().any(|sweeping| sweeping.call.is_none())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.under_way.len()
     }
 
     /// Ends them all, and gives the callers who wait.
@@ -56,8 +77,10 @@ impl Shard {
             }
             if state.due_stored <= self.now {
                 let number = state.number;
-                self.queue(at).loading = true;
-                self.load(Wanted::DueItems(number, self.now), Loading::Stream(at), out);
+                if !self.is_loading(at) {
+                    let wanted = Wanted::DueItems(number, self.now, None);
+                    self.load_for(at, wanted, Loading::Stream(at), out);
+                }
                 return Ok(false);
             }
             let Some(item) = self.cords(at.kind).due(at.slot, self.now) else {
@@ -71,7 +94,7 @@ impl Shard {
                 return Ok(false);
             }
             let mut op = self.touch(at, None);
-            (op.slots, op.bytes) = (1, 4_096);
+            (op.slots, op.bytes) = (1, FIRED_BYTES);
             ring.reserve(op.slots, op.bytes)?;
             let mut transit = Transit::default();
             match self.decide(at, &command, &mut transit) {
@@ -110,7 +133,11 @@ impl Shard {
 
     /// Begins a sweep of the shard's own where something may be due.
     pub(super) fn sweep_if_due(&mut self, out: &mut Vec<Effect>) {
-        if self.wake <= self.now && !self.sweeps.is_busy() && self.latched.is_none() {
+        if self.wake <= self.now && !self.sweeps.own_is_busy() && self.latched.is_none() {
+            // The store does not list yet what is not durable: it is asked again then.
+            if self.last > self.durable.watermark {
+                self.asked_before = Some(self.last);
+            }
             self.wake = Timestamp::NEVER;
             self.begin_sweep(None, Sweep::default(), out);
         }
@@ -230,14 +257,16 @@ impl Shard {
                 self.take_due(id, found, ring, out);
             }
             Loading::Stream(at) => {
-                let taken = found.ok().and_then(|found| self.take_rows(at, found));
-                self.loaded_at(at, taken.is_some(), ring, out);
+                let taken = found.ok().and_then(|found| self.take_rows(at, found, out));
+                if taken != Some(Taken::AskedOn) {
+                    self.loaded_at(at, taken.is_some(), ring, out);
+                }
             }
             Loading::Key(at, key) => {
                 let taken = match found {
                     Ok(Found::Key(Some(row))) => self.keys.add(key, &row).is_ok(),
                     Ok(Found::Key(None)) => {
-                        self.key_is_absent(at);
+                        self.key_is_absent(at, &key);
                         true
                     }
                     _ => false,
@@ -248,15 +277,18 @@ impl Shard {
     }
 
     /// The store has no row of the key that the first ask in a queue came with.
-    fn key_is_absent(&mut self, at: At) {
+    fn key_is_absent(&mut self, at: At, key: &[u8; 16]) {
         let front = self.queues.get(&at).and_then(|queue| queue.ops.front());
-        if let Some(op) = front.and_then(|id| self.ops.get_mut(id)) {
+        if let Some(op) = front.and_then(|id| self.ops.get_mut(id))
+            && op.keyed.is_some_and(|keyed| keyed.key == *key)
+        {
             op.key_is_absent = true;
         }
     }
 
-    fn take_rows(&mut self, at: At, found: Found) -> Option<()> {
-        use crate::records::HeadRow;
+    fn take_rows(&mut self, at: At, found: Found, out: &mut Vec<Effect>) -> Option<Taken> {
+        let mut on = None;
+        let now = self.now;
         let cords = self.cords_mut(at.kind);
         let items = match found {
             Found::Stream(row, items, due_stored) => {
@@ -273,21 +305,32 @@ impl Shard {
                 items
             }
             Found::Items(items) => items,
-            Found::DueItems(items, due_stored) => {
+            Found::DueItems(items, due_stored, last) => {
+                on = last;
                 cords.state_mut(at.slot).due_stored = due_stored;
                 items
             }
             Found::Key(_) | Found::Due(..) => return None,
         };
+        let mut new = 0;
         for (key, row) in items {
-            cords.add_item(at.slot, key, row.as_deref()).ok()?;
+            new += usize::from(cords.add_item(at.slot, key, row.as_deref()).ok()?);
         }
         cords.refresh_due(at.slot);
-        Some(())
+        let number = cords.state(at.slot).number;
+        self.grown += new;
+        // A whole page that was in memory already has been fired, but is not durable yet: what
+        // is due behind it comes with the next page.
+        if let (0, Some(last)) = (new, on) {
+            self.load(Wanted::DueItems(number, now, Some(last)), Loading::Stream(at), out);
+            return Some(Taken::AskedOn);
+        }
+        Some(Taken::All)
     }
 
     /// A stream's load has ended, well or not: those who waited go on, or get to know.
     fn loaded_at(&mut self, at: At, well: bool, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+        self.cords_mut(at.kind).state_mut(at.slot).pins -= 1;
         let Some(queue) = self.queues.get_mut(&at) else { return };
         queue.loading = false;
         if !well {

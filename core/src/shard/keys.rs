@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::{Key, Options};
+use super::{Key, Options, route};
 use crate::machine::{Canon, Command};
 use crate::records::{Corrupt, KeyNote, KeyRow};
 use crate::words::{Name, Position, Timestamp};
@@ -33,23 +33,28 @@ impl Keyed {
         secret: &[u8; 32],
         key: &Key,
         home: &Name,
+        what: KeyedAs,
         commands: &[(&Name, &Command, &Options)],
     ) -> Self {
         let first = commands.first().map(|(_, command, _)| *command);
+        let is_transaction = u8::from(what == KeyedAs::Transaction);
         let mut scope = blake3::Hasher::new_keyed(secret);
         scope.update(&home.book.get().to_le_bytes());
-        scope.update(&[home.kind.get(), first.map_or(0, Command::operation)]);
+        scope.update(&[is_transaction, home.kind.get(), first.map_or(0, Command::operation)]);
         let sub = first.and_then(Command::sub).map_or("", |sub| sub.as_str());
         for text in [home.id.as_str(), sub, &key.0] {
             scope.update(&(text.len() as u32).to_le_bytes());
             scope.update(text.as_bytes());
         }
         let mut print = blake3::Hasher::new_keyed(secret);
+        print.update(&(commands.len() as u32).to_le_bytes());
         for (name, command, options) in commands {
             let mut canon = Canon::default();
             command.canon(&mut canon);
+            print.update(&name.book.get().to_le_bytes());
             print.update(&[name.kind.get(), command.operation()]);
-            print.update(&options.if_version.map_or(0, |version| version.get() + 1).to_le_bytes());
+            print.update(&[u8::from(options.if_version.is_some())]);
+            print.update(&options.if_version.unwrap_or_default().get().to_le_bytes());
             let sub = command.sub().map_or("", |sub| sub.as_str()).as_bytes();
             let id = if options.made { "" } else { name.id.as_str() };
             for bytes in [id.as_bytes(), sub, canon.bytes()] {
@@ -57,7 +62,10 @@ impl Keyed {
                 print.update(bytes);
             }
         }
-        Self { key: first_half(&scope), fingerprint: first_half(&print) }
+        // The key begins with where its stream lives, so that each shard finds its own again.
+        let mut key = first_half(&scope);
+        key[..4].copy_from_slice(&route(home).to_le_bytes());
+        Self { key, fingerprint: first_half(&print) }
     }
 }
 
@@ -71,6 +79,13 @@ impl Keyed {
     pub(super) fn said_here(self, answer: Vec<u8>) -> KeyNote {
         KeyNote { key: self.key, fingerprint: self.fingerprint, answer: Some(answer) }
     }
+}
+
+/// What a key came with: one command, or a transaction, which answers in another form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum KeyedAs {
+    Command,
+    Transaction,
 }
 
 fn first_half(hasher: &blake3::Hasher) -> [u8; 16] {
@@ -225,9 +240,9 @@ impl Keys {
     }
 }
 
-/// The key is a keyed hash already; any eight bytes of it do.
+/// The key is a keyed hash already; any eight bytes do, behind the four that route it.
 fn hash(key: &[u8; 16]) -> u64 {
-    let (half, _) = key.split_first_chunk().expect("a key has 16 bytes");
+    let (_, half) = key.split_last_chunk().expect("a key has 16 bytes");
     u64::from_le_bytes(*half)
 }
 
@@ -239,6 +254,9 @@ fn hash(key: &[u8; 16]) -> u64 {
 struct KeyFilter {
     slots: Vec<u32>,
     complete: bool,
+    /// The newest bucket at which a live key had to be overwritten. Until that bucket is a
+    /// day old the filter denies nothing.
+    overflowed: Option<u32>,
     newest: u32,
 }
 
@@ -250,7 +268,7 @@ const BUCKETS_LIVE: u32 = (KEY_LIFE_MS / BUCKET_MS) as u32 + 1;
 impl KeyFilter {
     fn new(rows_max: usize) -> Self {
         let groups = (rows_max / GROUP).max(1);
-        Self { slots: vec![EMPTY; groups * GROUP], complete: false, newest: 0 }
+        Self { slots: vec![EMPTY; groups * GROUP], complete: false, overflowed: None, newest: 0 }
     }
 
     fn groups(&self, hash: u64) -> [usize; 2] {
@@ -271,7 +289,7 @@ impl KeyFilter {
 
     fn buckets(&self, hash: u64, now: Timestamp) -> Vec<u32> {
         let now = bucket_of(now);
-        if !self.complete {
+        if !self.complete || self.overflowed.is_some_and(|bucket| now < bucket + BUCKETS_LIVE) {
             return (0..BUCKETS_LIVE).filter_map(|age| now.checked_sub(age)).collect();
         }
         let print = Self::print(hash);
@@ -301,9 +319,8 @@ impl KeyFilter {
         self.age(bucket);
         let print = Self::print(hash);
         let place = self.place(hash, self.newest).unwrap_or_else(|| {
-            // Admission asked for room; only rows found at recovery can come here. One of
-            // them is then found by a read of all buckets.
-            self.complete = false;
+            // Admission asked for room; only rows found at recovery can come here.
+            self.overflowed = Some(self.newest);
             self.groups(hash)[0]
         });
         self.slots[place] = print | u32::from(bucket as u8) << 24;
@@ -336,7 +353,7 @@ mod tests {
 
     fn key(number: u64) -> [u8; 16] {
         let mut key = [0; 16];
-        key[..8].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(&number.to_le_bytes()).to_le_bytes());
+        key[8..].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(&number.to_le_bytes()).to_le_bytes());
         key
     }
 

@@ -21,8 +21,8 @@ pub enum Wanted {
     Stream(Name, Vec<ItemKey>),
     /// Items of a stream.
     Items(Number, Vec<ItemKey>),
-    /// The items of a stream that are due.
-    DueItems(Number, Timestamp),
+    /// The items of a stream that are due, behind one of them.
+    DueItems(Number, Timestamp, Option<Due>),
     /// An idempotency key in any of these buckets.
     Key([u8; 16], Vec<u32>),
     /// The names of streams of one shard that are due.
@@ -45,8 +45,9 @@ pub enum Found {
     Stream(Option<(Number, Vec<u8>)>, Vec<FoundItem>, Timestamp),
     /// Items.
     Items(Vec<FoundItem>),
-    /// Items that are due; and when the first one beyond them is.
-    DueItems(Vec<FoundItem>, Timestamp),
+    /// Items that are due; when the first one beyond them is; and the last one of these,
+    /// where there may be more.
+    DueItems(Vec<FoundItem>, Timestamp, Option<Due>),
     /// The key's row.
     Key(Option<Vec<u8>>),
     /// Streams that are due; when the next one is; and whether there may be more due now.
@@ -64,9 +65,11 @@ pub fn find(store: &dyn Store, wanted: &Wanted) -> Result<Found, StoreError> {
     match wanted {
         Wanted::Stream(name, keys) => stream(store, name, keys),
         Wanted::Items(number, keys) => Ok(Found::Items(items(store, *number, keys)?)),
-        Wanted::DueItems(number, until) => {
-            let (keys, next) = store.due_items(*number, *until, DUE_BATCH)?;
-            Ok(Found::DueItems(items(store, *number, &keys)?, next))
+        Wanted::DueItems(number, until, after) => {
+            let (due, next) = store.due_items(*number, *until, after.as_ref(), DUE_BATCH)?;
+            let keys: Vec<ItemKey> = due.iter().filter_map(|due| due.item.clone()).collect();
+            let last = if due.len() == DUE_BATCH { due.into_iter().last() } else { None };
+            Ok(Found::DueItems(items(store, *number, &keys)?, next, last))
         }
         Wanted::Key(key, buckets) => {
             for bucket in buckets {
@@ -96,7 +99,7 @@ fn stream(store: &dyn Store, name: &Name, keys: &[ItemKey]) -> Result<Found, Sto
     let number = Number::new(u64::from_le_bytes(number));
     let head = store.get(Table::Head, &key_of_head(number))?;
     let head = head.ok_or_else(|| damaged(Table::Head, &key_of_head(number), Corrupt::Missing))?;
-    let (_, next) = store.due_items(number, Timestamp::ZERO, 0)?;
+    let (_, next) = store.due_items(number, Timestamp::ZERO, None, 0)?;
     Ok(Found::Stream(Some((number, head)), items(store, number, keys)?, next))
 }
 

@@ -19,6 +19,7 @@ mod visit;
 pub use keys::{BUCKET_MS, KEY_LIFE_MS, bucket_of};
 pub use load::{DUE_BATCH, Found, FoundItem, Load, Wanted, find, key_row_key};
 pub(crate) use op::kept_accepted;
+pub use op::{ENTRY_BYTES_MAX, LEGS_MAX};
 pub use read::{Reading, Sweep};
 pub use transaction::{Expand, Message, TxId, Visited};
 
@@ -208,12 +209,15 @@ pub struct Shard {
     ticket_last: u64,
     txs: BTreeMap<u64, Tx>,
     tx_last: u64,
+    /// Streams and items that were taken into memory since memory was last looked at.
+    grown: usize,
     visits: BTreeMap<TxId, Visit>,
     inbox: VecDeque<(usize, Message)>,
     ready: VecDeque<At>,
     wake: Timestamp,
+    /// Once this is durable, the store lists all that was due when the shard last asked it.
+    asked_before: Option<Position>,
     sweeps: fire::Sweeps,
-    hand: usize,
     mark: u64,
     latched: Option<Fault>,
     stopping: bool,
@@ -233,7 +237,7 @@ struct Queue {
     ops: VecDeque<OpId>,
     /// Transactions that want to reserve it.
     reservers: VecDeque<TxId>,
-    /// Visits that wait until what is due has been fired.
+    /// Visits that wait until something has been read.
     visitors: Vec<TxId>,
     /// Whether it is being read from the store, or items of it.
     loading: bool,
@@ -276,12 +280,13 @@ impl Shard {
             ticket_last: 0,
             txs: BTreeMap::new(),
             tx_last: 0,
+            grown: 0,
             visits: BTreeMap::new(),
             inbox: VecDeque::new(),
             ready: VecDeque::new(),
             wake: Timestamp::ZERO,
+            asked_before: None,
             sweeps: fire::Sweeps::default(),
-            hand: 0,
             mark: 0,
             latched: None,
             stopping: false,
@@ -339,6 +344,10 @@ impl Shard {
         if self.latched.is_none() {
             self.parked.release(durable, |call, reply| out.push(Effect::Reply(call, reply)));
             self.continue_sweeps(out);
+            if self.asked_before.is_some_and(|asked| asked <= durable.watermark) {
+                self.asked_before = None;
+                self.wake = self.wake.min(self.now);
+            }
         }
         self.evict();
     }
@@ -353,7 +362,8 @@ impl Shard {
     /// When [`tick`](Self::tick) has something to do, if nothing else happens before.
     #[must_use]
     pub fn wake_at(&self) -> Timestamp {
-        if self.sweeps.is_busy() { Timestamp::NEVER } else { self.wake }
+        let waits = self.sweeps.own_is_busy() || self.latched.is_some();
+        if waits { Timestamp::NEVER } else { self.wake }
     }
 
     /// The time that the log must cover before an answer that waits may leave.
@@ -374,9 +384,12 @@ impl Shard {
     }
 
     /// The log failed: nothing more is acknowledged, and every call under way gets to know.
-    /// Reads that rest on durable state still work.
+    ///
+    /// Reads that rest on durable state still work, at the latest time that is durable. A
+    /// stream that a transaction had reserved stays so: nobody knows what became of it.
     pub fn latch(&mut self, fault: Fault, out: &mut Vec<Effect>) {
         self.latched = Some(fault);
+        self.now = self.now.min(self.durable.now_limit);
         let failed = || Reply::Failed(fault);
         self.parked.drain(|call| out.push(Effect::Reply(call, failed())));
         let mut calls: Vec<CallId> = self.ops.drain().filter_map(|(_, op)| op.call).collect();
@@ -416,7 +429,14 @@ impl Shard {
     /// Where a stream lives, among that many shards.
     #[must_use]
     pub fn of(name: &Name, shards: usize) -> usize {
-        shard_of(name_hash(name), shards)
+        route(name) as usize % shards
+    }
+
+    /// Where an idempotency key lives, among that many shards.
+    #[must_use]
+    pub fn of_key(key: &[u8; 16], shards: usize) -> usize {
+        let (route, _) = key.split_first_chunk().expect("a key has 16 bytes");
+        u32::from_le_bytes(*route) as usize % shards
     }
 
     /// The bytes that streams, items and keys in memory take.
@@ -459,6 +479,9 @@ impl Shard {
     }
 
     fn advance(&mut self, now: Timestamp) {
+        if self.latched.is_some() {
+            return;
+        }
         self.now = if mutant!(TimeRunsBack) { now } else { self.now.max(now) };
     }
 
@@ -473,7 +496,11 @@ impl Shard {
                 break;
             }
         }
+        self.continue_sweeps(out);
         self.parked.release(self.released(), |call, reply| out.push(Effect::Reply(call, reply)));
+        if self.grown >= 64 {
+            self.evict();
+        }
     }
 
     /// What answers may rest on now.
@@ -503,9 +530,31 @@ impl Shard {
         let kind = name.kind;
         let known = !self.filter.may_hold(hash);
         let cords = self.cords_mut(kind);
-        let slot = cords.find(hash, name.book, name.id.as_str());
-        let slot = slot.unwrap_or_else(|| cords.add(hash, name.clone(), known));
+        let slot = match cords.find(hash, name.book, name.id.as_str()) {
+            Some(slot) => slot,
+            None => {
+                let slot = cords.add(hash, name.clone(), known);
+                self.grown += 1;
+                slot
+            }
+        };
         At { kind, slot }
+    }
+
+    /// Asks the store for something of a stream. One question at a time, and while it is
+    /// under way the stream and its items stay in memory: what the store says may be older
+    /// than what happens meanwhile.
+    fn load_for(&mut self, at: At, what: Wanted, whose: Loading, out: &mut Vec<Effect>) {
+        let queue = self.queue(at);
+        debug_assert!(!queue.loading, "one question at a time");
+        queue.loading = true;
+        self.cords_mut(at.kind).state_mut(at.slot).pins += 1;
+        self.load(what, whose, out);
+    }
+
+    /// Whether the store has been asked for something of a stream and has not answered yet.
+    fn is_loading(&self, at: At) -> bool {
+        self.queues.get(&at).is_some_and(|queue| queue.loading)
     }
 
     fn load(&mut self, what: Wanted, whose: Loading, out: &mut Vec<Effect>) {
@@ -515,20 +564,18 @@ impl Shard {
         out.push(Effect::Load(Load { ticket, what }));
     }
 
-    /// Lets go of what is durable and unused while too much is in memory. A bounded step.
+    /// Lets go of what is durable and unused while too much is in memory. The work is bounded
+    /// by what has come into memory since the last time.
     fn evict(&mut self) {
-        const STEPS: usize = 64;
-        for _ in 0..4 {
-            if self.memory() <= self.config.memory_max {
-                return;
-            }
-            self.hand = (self.hand + 1) % self.cords.len();
-            let durable = self.durable.watermark;
-            if let Some(cords) = &mut self.cords[self.hand] {
-                cords.evict(durable, STEPS);
-            }
-            self.keys.evict(durable, STEPS);
+        let grown = core::mem::take(&mut self.grown);
+        if self.memory() <= self.config.memory_max {
+            return;
         }
+        // Two passes let go of what was not used in between; four keep ahead of growth.
+        let steps = 64 + 4 * grown;
+        let durable = self.durable.watermark;
+        self.cords.iter_mut().flatten().for_each(|cords| cords.evict(durable, steps));
+        self.keys.evict(durable, steps);
     }
 }
 
@@ -538,6 +585,8 @@ pub(crate) fn name_hash(name: &Name) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(name.id.as_str().as_bytes(), front)
 }
 
-fn shard_of(hash: u64, shards: usize) -> usize {
-    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % shards
+/// The part of a name's hash that says on which shard its stream lives. Keys of idempotency
+/// begin with it on the disk, so it never changes.
+fn route(name: &Name) -> u32 {
+    (name_hash(name).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }

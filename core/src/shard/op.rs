@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::keys::{Keyed, Seen, bucket_of};
+use super::keys::{Keyed, KeyedAs, Seen, bucket_of};
 use super::{
     Ask, At, CallId, Effect, Key, Leg, Loading, Options, Outcome, Queue, Reading, Refused, Reply,
     Shard, Wanted, key_row_key,
@@ -38,6 +38,13 @@ pub(super) struct Op {
     pub(super) departed: bool,
 }
 
+impl Op {
+    /// Whether its answer shows nothing but which legs changed something.
+    pub(super) fn is_brief(&self) -> bool {
+        matches!(&self.what, What::Transaction(legs) if legs.len() > ANSWERED_LEGS_MAX)
+    }
+}
+
 /// What an ask wants.
 #[derive(Debug)]
 pub(super) enum What {
@@ -57,8 +64,28 @@ pub(super) enum Step {
     Waits,
 }
 
-/// The bytes that an entry takes beside its commands' own: headers, and what events add.
-const ENTRY_BYTES: u64 = 512;
+/// The most legs of one transaction.
+pub const LEGS_MAX: usize = 10_000;
+
+/// The most bytes of one entry.
+pub const ENTRY_BYTES_MAX: u64 = 8 << 20;
+
+/// The most legs whose answer shows their events and streams. That of a longer transaction
+/// says which legs changed something; the log has the rest.
+pub const ANSWERED_LEGS_MAX: usize = 64;
+
+/// What an entry takes beside its legs: its header, and a key's note without the answer.
+const ENTRY_BYTES: u64 = 128;
+
+/// What a leg takes beside twice what its command weighs: the headers of up to three parts,
+/// the name of a stream that is created, and what events add.
+const LEG_BYTES: u64 = 384;
+
+/// The longest answer of one leg that is kept under a key: a head, metadata and an item.
+const ANSWER_BYTES: u64 = 12 << 10;
+
+/// What a long transaction's answer takes for each leg.
+const LEG_MARK_BYTES: u64 = 16;
 
 impl Shard {
     /// Lets an ask in, or says what there is too little of.
@@ -74,6 +101,10 @@ impl Shard {
             return;
         }
         let (slots, bytes) = room(&ask);
+        if bytes > ENTRY_BYTES_MAX {
+            out.push(Effect::Reply(call, Reply::Failed(Fault::TooLarge)));
+            return;
+        }
         if let Err(fault) = self.reserve(slots, bytes, ring) {
             out.push(Effect::Reply(call, Reply::Failed(fault)));
             return;
@@ -93,7 +124,7 @@ impl Shard {
             Ask::Command(leg, key) => {
                 op.keyed = key.map(|key| {
                     let only = (&leg.stream, &leg.command, &leg.options);
-                    Keyed::new(&self.config.secret, &key, &leg.stream, &[only])
+                    Keyed::new(&self.config.secret, &key, &leg.stream, KeyedAs::Command, &[only])
                 });
                 op.home = Some(self.locate(&leg.stream));
                 op.what = What::Command(leg);
@@ -120,7 +151,7 @@ impl Shard {
     fn keyed_transaction(&self, key: &Key, legs: &[Leg]) -> Keyed {
         let parts: Vec<(&Name, &Command, &Options)> =
             legs.iter().map(|leg| (&leg.stream, &leg.command, &leg.options)).collect();
-        Keyed::new(&self.config.secret, key, &legs[0].stream, &parts)
+        Keyed::new(&self.config.secret, key, &legs[0].stream, KeyedAs::Transaction, &parts)
     }
 
     fn check_admission(&self, ask: &Ask) -> Result<(), Fault> {
@@ -131,18 +162,26 @@ impl Shard {
         if self.stopping {
             return Err(Fault::Stopping);
         }
-        if self.ops.len() + self.parked.len() >= self.config.calls_max {
+        if self.ops.len() + self.parked.len() + self.sweeps.len() >= self.config.calls_max {
             return Err(Fault::Overloaded);
         }
         let known =
             |leg: &Leg| self.knows(leg.stream.kind) && leg.command.kind() == leg.stream.kind;
         let sound = match ask {
-            Ask::Command(leg, _) => known(leg),
-            Ask::Transaction(legs, _) => !legs.is_empty() && legs.iter().all(known),
-            Ask::Read(reading) => self.knows(reading.stream.kind),
+            Ask::Command(leg, _) => known(leg) && self.is_home(&leg.stream),
+            Ask::Transaction(legs, key) => {
+                let bounded = (1..=LEGS_MAX).contains(&legs.len());
+                let home = key.is_none() || self.is_home(&legs[0].stream);
+                bounded && home && legs.iter().all(known)
+            }
+            Ask::Read(reading) => self.knows(reading.stream.kind) && self.is_home(&reading.stream),
             Ask::Sweep(_) => true,
         };
         if sound { Ok(()) } else { Err(Fault::Internal) }
+    }
+
+    pub(super) fn is_home(&self, stream: &Name) -> bool {
+        Self::of(stream, self.config.shards) == self.config.shard
     }
 
     fn reserve(&self, slots: u64, bytes: u64, ring: &mut dyn Ring) -> Result<(), Fault> {
@@ -201,7 +240,7 @@ impl Shard {
                 continue;
             }
             let state = self.cords(at.kind).state(at.slot);
-            if state.reserved {
+            if state.reserved && self.latched.is_none() {
                 return;
             }
             let Some(queue) = self.queues.get_mut(&at) else { return };
@@ -250,7 +289,13 @@ impl Shard {
         ring: &mut dyn Ring,
         out: &mut Vec<Effect>,
     ) -> Step {
-        if self.cords(at.kind).state(at.slot).due <= self.now && !mutant!(TimersSkipped) {
+        let state = self.cords(at.kind).state(at.slot);
+        if let Some(fault) = self.latched
+            && state.reserved
+        {
+            return self.fail(op, fault, ring, out);
+        }
+        if state.due <= self.now && !mutant!(TimersSkipped) {
             if id.is_none() {
                 return Step::Waits;
             }
@@ -325,8 +370,8 @@ impl Shard {
             }
             Seen::Perhaps(buckets) => {
                 if id.is_some() {
-                    self.queue(at).loading = true;
-                    self.load(Wanted::Key(keyed.key, buckets), Loading::Key(at, keyed.key), out);
+                    let whose = Loading::Key(at, keyed.key);
+                    self.load_for(at, Wanted::Key(keyed.key, buckets), whose, out);
                 }
                 Some(Step::Waits)
             }
@@ -363,15 +408,7 @@ impl Shard {
                 None => self.depart(id, op),
             },
             Expansion::Legs(legs) => {
-                let options = leg.options.clone();
-                let legs: Vec<(u32, Name, Command, Options)> = legs
-                    .into_iter()
-                    .map(|(name, command)| {
-                        let own = name == leg.stream;
-                        let options = if own { options.clone() } else { Options::default() };
-                        (0, name, command, options)
-                    })
-                    .collect();
+                let legs = parts_of(0, &leg.stream, &leg.options, legs);
                 if self.config.short_way
                     && let Some(places) = self.at_hand(&legs)
                 {
@@ -518,27 +555,41 @@ impl Shard {
         let mut arena = core::mem::take(&mut self.arena);
         let mut postings = core::mem::take(&mut self.postings);
         let entry = EntryWriter::begin(&mut bytes, &mut arena, now);
-        let mut out = Out { entry, rows: &mut rows, postings: &mut postings };
+        let mut out = Out { entry, rows: &mut rows, postings: &mut postings, brief: op.is_brief() };
         if let Some(note) = fill(self, &mut out, &Place { position: first, now }) {
             out.entry.note(&note);
         }
-        let (len, written) = out.entry.finish();
-        debug_assert_eq!(u64::from(written), events, "every position that was taken is used");
+        let (len, _) = out.entry.finish();
         self.batch.bytes = bytes;
         self.batch.rows = rows;
         self.arena = arena;
         self.postings = postings;
         debug_assert!(op.slots >= events, "slots were reserved");
+        debug_assert!(op.bytes >= len as u64, "{len} bytes of {} were reserved", op.bytes);
         // What was reserved above what is written goes back when the frame is durable.
         self.batch.entries.push(EntryAt {
             first,
-            events: written,
+            events: events as u16,
             end: self.batch.bytes.len() as u32,
             rows_end: self.batch.rows.len() as u32,
             slots: core::mem::take(&mut op.slots),
-            reserved: core::mem::take(&mut op.bytes).max(len as u64),
+            reserved: core::mem::take(&mut op.bytes),
         });
         first
+    }
+
+    /// Makes the entry just written say that nothing happened at its positions.
+    pub(super) fn void_last(&mut self, events: u64) {
+        let Some(entry) = self.batch.entries.pop() else { return };
+        let before = self.batch.entries.last();
+        let (start, rows) = before.map_or((0, 0), |before| (before.end, before.rows_end));
+        self.batch.bytes.truncate(start as usize);
+        self.batch.rows.truncate(rows as usize);
+        let mut writer = EntryWriter::begin(&mut self.batch.bytes, &mut self.arena, self.now);
+        writer.void(events as u16);
+        writer.finish();
+        let end = self.batch.bytes.len() as u32;
+        self.batch.entries.push(EntryAt { end, rows_end: rows, ..entry });
     }
 
     /// Keeps an answer under its key: in memory, and as a row of the entry just written.
@@ -685,18 +736,40 @@ impl Shard {
     }
 }
 
-/// The slots and log bytes that an ask can take.
+/// The slots and log bytes that an ask can take: an upper bound.
 fn room(ask: &Ask) -> (u64, u64) {
-    let of = |legs: &[Leg]| {
-        let own: u64 =
-            legs.iter().map(|leg| 3 * ENTRY_BYTES + 4 * leg.command.weight() as u64).sum();
-        own + ENTRY_BYTES
+    let bytes = |legs: &[Leg], keyed: bool| {
+        let parts: u64 = legs.iter().map(|leg| LEG_BYTES + 2 * leg.command.weight() as u64).sum();
+        let answers = if !keyed {
+            0
+        } else if legs.len() > ANSWERED_LEGS_MAX {
+            LEG_MARK_BYTES * legs.len() as u64
+        } else {
+            ANSWER_BYTES * legs.len() as u64
+        };
+        ENTRY_BYTES + parts + answers
     };
     match ask {
-        Ask::Command(leg, _) => (EVENTS_MAX, of(core::slice::from_ref(leg))),
-        Ask::Transaction(legs, _) => (EVENTS_MAX * legs.len() as u64, of(legs)),
+        Ask::Command(leg, key) => (EVENTS_MAX, bytes(core::slice::from_ref(leg), key.is_some())),
+        Ask::Transaction(legs, key) => (EVENTS_MAX * legs.len() as u64, bytes(legs, key.is_some())),
         Ask::Read(_) | Ask::Sweep(_) => (0, 0),
     }
+}
+
+/// The steps that a command was split into. What the caller insists on holds for the first
+/// one on the command's own stream; later ones see what that has changed.
+pub(super) fn parts_of(
+    index: u32,
+    own: &Name,
+    options: &Options,
+    legs: Vec<(Name, Command)>,
+) -> Vec<super::transaction::Part> {
+    let mut options = Some(options.clone());
+    let part = |(name, command): (Name, Command)| {
+        let options = if name == *own { options.take() } else { None };
+        (index, name, command, options.unwrap_or_default())
+    };
+    legs.into_iter().map(part).collect()
 }
 
 /// What is kept under a key.

@@ -64,15 +64,17 @@ impl Shard {
     pub(super) fn load_stream(&mut self, at: At, out: &mut Vec<Effect>) {
         let name: Name = self.cords(at.kind).state(at.slot).name.clone();
         let items = self.items_wanted_at_front(at);
-        self.queue(at).loading = true;
-        self.load(Wanted::Stream(name, items), Loading::Stream(at), out);
+        self.load_for(at, Wanted::Stream(name, items), Loading::Stream(at), out);
     }
 
-    /// Reads items of a stream.
+    /// Reads items of a stream, unless something of it is being read: then whoever wants
+    /// these looks again afterwards.
     pub(super) fn load_items(&mut self, at: At, items: Vec<ItemKey>, out: &mut Vec<Effect>) {
+        if self.is_loading(at) {
+            return;
+        }
         let number = self.cords(at.kind).state(at.slot).number;
-        self.queue(at).loading = true;
-        self.load(Wanted::Items(number, items), Loading::Stream(at), out);
+        self.load_for(at, Wanted::Items(number, items), Loading::Stream(at), out);
     }
 
     /// What the first ask in a queue reads, so that it comes with the stream.

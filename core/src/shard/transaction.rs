@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::keys::Keyed;
-use super::op::{Op, OpId, Stored, What};
-use super::{At, Effect, Options, Shard, name_hash, shard_of};
+use super::op::{Op, OpId, Stored, What, parts_of};
+use super::{At, Effect, Options, Shard};
 use crate::batch::Ring;
 use crate::machine::{
     Accepted, Answer, Command, Context, Expansion, ItemKey, Lent, Link, Needs, Out, Place, Transit,
@@ -111,6 +111,8 @@ pub(super) struct TxLeg {
     asks: Option<Name>,
     split: bool,
     into: Option<Vec<(Name, Command)>>,
+    /// Whether its stream has been visited for what this step reads.
+    pinned: bool,
 }
 
 /// One step that is at hand: the asked leg, the stream, the command, what the caller adds.
@@ -136,6 +138,7 @@ impl Shard {
                 asks: None,
                 split: false,
                 into: None,
+                pinned: false,
             })
             .collect();
         if self.config.short_way
@@ -183,11 +186,7 @@ impl Shard {
                 }
                 Expansion::Ask(_) => return None,
                 Expansion::Legs(split) => {
-                    for (name, command) in split {
-                        let own = name == leg.name;
-                        let options = if own { leg.options.clone() } else { Options::default() };
-                        parts.push((leg.index, name, command, options));
-                    }
+                    parts.extend(parts_of(leg.index, &leg.name, &leg.options, split));
                 }
             }
         }
@@ -197,9 +196,7 @@ impl Shard {
 
     /// The place of a stream that lives here and is in memory.
     fn here(&mut self, name: &Name) -> Option<At> {
-        if !self.knows(name.kind)
-            || shard_of(name_hash(name), self.config.shards) != self.config.shard
-        {
+        if !self.knows(name.kind) || !self.is_home(name) {
             return None;
         }
         let at = self.locate(name);
@@ -289,6 +286,7 @@ impl Shard {
         }
         let events = events.count;
         // Nothing below can fail.
+        let brief = op.is_brief();
         let mut answer = Answer::default();
         let mut steps = Steps::new(is_transaction);
         let mut fill =
@@ -296,12 +294,13 @@ impl Shard {
                 let mut out = out;
                 for ((step, at), (index, ..)) in accepted.iter().zip(places).zip(parts) {
                     let (accepted, creates) = step;
-                    steps.leg(*index, answer);
+                    steps.leg(*index, *accepted == Accepted::Event, answer);
                     match (accepted, &mut out) {
                         (Accepted::Event, Some((out, first))) => {
                             let (place, same) = steps.event(*index, *creates, first, out);
                             shard.perform(*at, &place, same, out, answer);
                         }
+                        (Accepted::Already(_), _) if brief => {}
                         (Accepted::Already(shows), _) => shard.show(*at, shows, answer),
                         (Accepted::Event, None) => {}
                     }
@@ -314,21 +313,25 @@ impl Shard {
             self.already(op, answer, position, version, ring);
             return;
         }
-        let keyed = op.keyed;
-        let said = !is_transaction && accepted.iter().all(|(step, _)| *step == Accepted::Event);
+        let (keyed, op_home) = (op.keyed, op.home);
+        let all_events = accepted.iter().all(|(step, _)| *step == Accepted::Event);
+        let said = !is_transaction && events == 1 && all_events;
         let first = self.write(op, events, ring, |shard, out, place| {
             let last = place.position.plus(events - 1);
             fill(shard, Some((out, place)), &mut answer);
-            keyed.map(|keyed| note(keyed, said, last, &answer))
+            let version =
+                op_home.map_or(last, |at| shard.cords(at.kind).state(at.slot).stamp.version);
+            keyed.map(|keyed| note(keyed, said, version, &answer))
         });
         let last = first.plus(events - 1);
-        self.conclude(op, last, answer);
+        let version = if op.home.is_some() { self.home_version(op) } else { last };
+        self.conclude(op, last, version, answer);
     }
 
     /// Keeps the key of a written transaction and answers.
-    fn conclude(&mut self, op: &mut Op, last: Position, answer: Answer) {
-        self.keep_key(op.keyed, last, &Stored::Accepted(last, true, &answer));
-        self.answer_done(op.call, last, last, true, answer);
+    fn conclude(&mut self, op: &mut Op, last: Position, version: Version, answer: Answer) {
+        self.keep_key(op.keyed, last, &Stored::Accepted(version, true, &answer));
+        self.answer_done(op.call, last, version, true, answer);
     }
 
     fn home_version(&self, op: &Op) -> Version {
@@ -384,13 +387,12 @@ impl Shard {
         }
         let mut calls: BTreeMap<usize, Calls> = BTreeMap::new();
         let shards = self.config.shards;
-        let shard = |name: &Name| shard_of(name_hash(name), shards);
-        for (index, leg) in tx.legs.iter().enumerate() {
+        let shard = |name: &Name| Shard::of(name, shards);
+        for (index, leg) in tx.legs.iter_mut().enumerate() {
             if !self.knows(leg.name.kind) {
                 return self.abort(id, tx, Fault::Internal, ring, out);
             }
-            let names = tx.visited.entry(shard(&leg.name)).or_default();
-            let new = names.insert(leg.name.clone());
+            tx.visited.entry(shard(&leg.name)).or_default().insert(leg.name.clone());
             if let Some(other) = &leg.asks {
                 tx.visited.entry(shard(other)).or_default().insert(other.clone());
                 let call = calls.entry(shard(other)).or_default();
@@ -398,7 +400,7 @@ impl Shard {
                 call.2.push(other.clone());
                 continue;
             }
-            if new || !leg.split {
+            if !core::mem::replace(&mut leg.pinned, true) {
                 let mut needs = Needs::default();
                 self.cords(leg.name.kind).needs(&leg.command, &mut needs);
                 let call = calls.entry(shard(&leg.name)).or_default();
@@ -498,7 +500,7 @@ impl Shard {
             tx.visited.keys().map(|shard| (*shard, Vec::new())).collect();
         for (name, lent) in core::mem::take(&mut tx.lents) {
             if changed {
-                back.entry(shard_of(name_hash(&name), self.config.shards)).or_default().push(lent);
+                back.entry(Shard::of(&name, self.config.shards)).or_default().push(lent);
             }
         }
         for (shard, lents) in back {
@@ -549,8 +551,8 @@ impl Shard {
                 self.refuse(&mut op, refusal, leg, rests_on, version, ring);
             }
             Ok(Ok(events)) => {
-                self.write_tx(&mut tx, &mut op, events, rests_on, ring);
-                self.leave_all(id, &mut tx, true, out);
+                let changed = self.write_tx(&mut tx, &mut op, events, rests_on, ring);
+                self.leave_all(id, &mut tx, changed, out);
             }
         }
         self.end_op(tx.op, op);
@@ -562,8 +564,8 @@ impl Shard {
         let mut forks: BTreeMap<&Name, Box<dyn Lent>> =
             tx.lents.iter().map(|(name, lent)| (name, lent.fork())).collect();
         let trial = AssertUnwindSafe(|| {
-            // Positions are taken once all is accepted. No leg can name an id that an earlier
-            // one makes, so on trial any position does.
+            // Positions are taken once all is accepted; until then events have one that no log
+            // reaches. A leg that names it all the same is found out when it is written.
             let mut trial = Trial::new(tx.now);
             let mut events = Events::default();
             let mut transit = Transit::default();
@@ -571,7 +573,7 @@ impl Shard {
                 let lent = forks.get_mut(&leg.name).ok_or(Fault::Internal)?;
                 let creates = !lent.exists();
                 match decide_leg(&mut **lent, leg, tx.now, &mut transit, &self.config.secret) {
-                    Err(refusal) => return Ok(Err((refusal, leg.index))),
+                    Err(refusal) => return Ok(Err((shown(refusal), leg.index))),
                     Ok(Accepted::Event) => {
                         events.part(leg.index, creates);
                         trial.perform(&mut **lent);
@@ -591,6 +593,10 @@ impl Shard {
     }
 
     /// Writes an accepted transaction: the same decisions again, at their true positions.
+    ///
+    /// They come out the same, unless a leg names the position of another one on trial or for
+    /// real, which no honest caller can know. Then the positions are used up by an entry that
+    /// says that nothing happened, and the refusal stands. Gives whether it happened.
     fn write_tx(
         &mut self,
         tx: &mut Tx,
@@ -598,48 +604,96 @@ impl Shard {
         events: u64,
         rests_on: Position,
         ring: &mut dyn Ring,
-    ) {
+    ) -> bool {
+        let brief = op.is_brief();
         let mut answer = Answer::default();
-        let mut steps = Steps::new(matches!(op.what, What::Transaction(_)));
         let (now, secret) = (tx.now, self.config.secret);
+        let is_transaction = matches!(op.what, What::Transaction(_));
         let (legs, lents) = (&tx.legs, &mut tx.lents);
-        let mut transit = Transit::default();
-        let mut index_last = None;
-        let mut fill = |out: Option<(&mut Out<'_>, &Place)>, answer: &mut Answer| {
-            let mut out = out;
-            for leg in legs {
-                if index_last.replace(leg.index) != Some(leg.index) {
-                    transit = Transit::default();
-                }
-                let lent = lents.get_mut(&leg.name).expect("every leg's stream was lent");
-                let creates = !lent.exists();
-                let accepted = decide_leg(&mut **lent, leg, now, &mut transit, &secret);
-                let accepted = accepted.expect("what was accepted on trial is accepted again");
-                steps.leg(leg.index, answer);
-                match (&accepted, &mut out) {
-                    (Accepted::Event, Some((out, first))) => {
-                        let (place, same) = steps.event(leg.index, creates, first, out);
-                        lent.perform(&place, same, out, Some(answer));
-                    }
-                    _ => lent.show(&accepted, answer),
-                }
-            }
-        };
         if events == 0 {
-            fill(None, &mut answer);
+            let mut steps = Steps::new(is_transaction);
+            let none = perform_legs(legs, lents, now, &secret, |lent, accepted, leg, _| {
+                steps.leg(leg.index, false, &mut answer);
+                if !brief {
+                    lent.show(accepted, &mut answer);
+                }
+            });
+            debug_assert_eq!(none, Ok(0), "what has no event on trial has none");
             let version = self.home_version(op);
             self.already(op, answer, rests_on, version, ring);
-            return;
+            return false;
         }
         let keyed = op.keyed;
-        let first = self.write(op, events, ring, |_, out, place| {
-            let last = place.position.plus(events - 1);
-            fill(Some((out, place)), &mut answer);
-            keyed.map(|keyed| note(keyed, false, last, &answer))
+        let home = op.home.map(|at| self.cords(at.kind).state(at.slot).name.clone());
+        let mut refused = None;
+        let first = self.write(op, events, ring, |_, out, first| {
+            let mut steps = Steps::new(is_transaction);
+            let done = perform_legs(legs, lents, now, &secret, |lent, accepted, leg, creates| {
+                steps.leg(leg.index, *accepted == Accepted::Event, &mut answer);
+                if *accepted == Accepted::Event {
+                    let (place, same) = steps.event(leg.index, creates, first, out);
+                    lent.perform(&place, same, out, Some(&mut answer));
+                } else if !brief {
+                    lent.show(accepted, &mut answer);
+                }
+            });
+            match done {
+                Ok(count) if count == events => {
+                    let last = first.position.plus(events - 1);
+                    let version = home.as_ref().and_then(|name| lents.get(name));
+                    let version = version.map_or(last, |lent| lent.state().stamp.version);
+                    keyed.map(|keyed| note(keyed, false, version, &answer))
+                }
+                Ok(_) => {
+                    refused = Some((Code::NotFound.into(), 0));
+                    None
+                }
+                Err(why) => {
+                    refused = Some(why);
+                    None
+                }
+            }
         });
         let last = first.plus(events - 1);
-        self.conclude(op, last, answer);
+        if let Some((refusal, index)) = refused {
+            self.void_last(events);
+            let refused =
+                self.refused(shown(refusal), is_transaction.then_some(index), last, rests_on);
+            self.answer(op.call, last, super::Reply::Refused(refused));
+            return false;
+        }
+        let version = home.and_then(|name| tx.lents.get(&name));
+        let version = version.map_or(last, |lent| lent.state().stamp.version);
+        self.conclude(op, last, version, answer);
+        true
     }
+}
+
+/// Decides every step again and has each carried out. Gives the number of events.
+fn perform_legs(
+    legs: &[TxLeg],
+    lents: &mut BTreeMap<Name, Box<dyn Lent>>,
+    now: Timestamp,
+    secret: &[u8; 32],
+    mut carry_out: impl FnMut(&mut dyn Lent, &Accepted, &TxLeg, bool),
+) -> Result<u64, (Refusal, u32)> {
+    let mut transit = Transit::default();
+    let mut index = None;
+    let mut events = Events::default();
+    for leg in legs {
+        if index.replace(leg.index) != Some(leg.index) {
+            transit = Transit::default();
+        }
+        let lent = lents.get_mut(&leg.name).expect("every leg's stream was lent");
+        let creates = !lent.exists();
+        let accepted = decide_leg(&mut **lent, leg, now, &mut transit, secret);
+        let accepted = accepted.map_err(|refusal| (refusal, leg.index))?;
+        if accepted == Accepted::Event {
+            events.part(leg.index, creates);
+        }
+        carry_out(&mut **lent, &accepted, leg, creates);
+    }
+    Ok(events.count)
 }
 
 impl Split {
@@ -670,22 +724,27 @@ impl TxLeg {
 
     /// Puts the leg, or the legs that it was split into, behind those before.
     fn flatten(mut self, out: &mut Vec<Self>) {
-        let Some(parts) = self.into.take() else { return out.push(self) };
-        for (name, command) in parts {
-            let options = if name == self.name { self.options.clone() } else { Options::default() };
-            let (index, link, asks, into) = (self.index, None, None, None);
-            out.push(Self { index, name, command, options, link, asks, split: true, into });
+        let Some(legs) = self.into.take() else { return out.push(self) };
+        for (index, name, command, options) in parts_of(self.index, &self.name, &self.options, legs)
+        {
+            let (link, asks, into, pinned) = (None, None, None, false);
+            out.push(Self { index, name, command, options, link, asks, split: true, into, pinned });
         }
     }
 }
 
-/// The note of a transaction's entry. Where every step is an event and there are no legs to
-/// tell apart, the events say what was answered.
-fn note(keyed: Keyed, said: bool, last: Position, answer: &Answer) -> KeyNote {
-    if said {
-        keyed.said_by_events()
-    } else {
-        keyed.said_here(Stored::Accepted(last, true, answer).pack())
+/// The position of events on trial. No position of a log comes near it.
+const ON_TRIAL: Position = Position::new(u64::MAX >> 1);
+
+/// A refusal without a fact that exists on trial only.
+fn shown(refusal: Refusal) -> Refusal {
+    match refusal.fact {
+        Fact::First(position) | Fact::Version(position) | Fact::Fence(position)
+            if position >= ON_TRIAL =>
+        {
+            refusal.code.into()
+        }
+        _ => refusal,
     }
 }
 
@@ -695,6 +754,16 @@ fn names_of(own: &Name, expansion: &Expansion) -> Vec<Name> {
         Expansion::Alone => vec![own.clone()],
         Expansion::Ask(other) => vec![other.clone()],
         Expansion::Legs(legs) => legs.iter().map(|(name, _)| name.clone()).collect(),
+    }
+}
+
+/// The note of a transaction's entry. Where every step is an event and there are no legs to
+/// tell apart, the events say what was answered.
+fn note(keyed: Keyed, said: bool, version: Version, answer: &Answer) -> KeyNote {
+    if said {
+        keyed.said_by_events()
+    } else {
+        keyed.said_here(Stored::Accepted(version, true, answer).pack())
     }
 }
 
@@ -750,9 +819,9 @@ impl Steps {
     }
 
     /// Before each step: in a transaction, the answer says where a leg's pieces begin.
-    fn leg(&mut self, index: u32, answer: &mut Answer) {
+    fn leg(&mut self, index: u32, changes: bool, answer: &mut Answer) {
         if self.is_transaction && self.leg.replace(index) != Some(index) {
-            answer.begin_leg(index);
+            answer.begin_leg(index, changes);
         }
     }
 
@@ -785,7 +854,7 @@ struct Trial {
 impl Trial {
     fn new(now: Timestamp) -> Self {
         Self {
-            place: Place { position: Position::new(u64::MAX >> 1), now },
+            place: Place { position: ON_TRIAL, now },
             bytes: Vec::new(),
             arena: rkyv::ser::allocator::Arena::new(),
             rows: crate::records::Rows::default(),
@@ -797,7 +866,8 @@ impl Trial {
         self.bytes.clear();
         self.rows.clear();
         let entry = EntryWriter::begin(&mut self.bytes, &mut self.arena, self.place.now);
-        let mut out = Out { entry, rows: &mut self.rows, postings: &mut self.postings };
+        let (rows, postings) = (&mut self.rows, &mut self.postings);
+        let mut out = Out { entry, rows, postings, brief: true };
         lent.perform(&self.place, false, &mut out, None);
     }
 }

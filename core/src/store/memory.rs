@@ -204,11 +204,16 @@ impl Store for MemoryStore {
         &self,
         number: Number,
         until: Timestamp,
+        after: Option<&Due>,
         limit: usize,
-    ) -> Result<(Vec<ItemKey>, Timestamp), StoreError> {
-        let start = (number, Timestamp::ZERO, ItemKey::only(0));
+    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
+        use core::ops::Bound::{Excluded, Included, Unbounded};
+        let start = match after {
+            Some(due) => Excluded(by_stream(due)),
+            None => Included((number, Timestamp::ZERO, ItemKey::only(0))),
+        };
         let mut items = Vec::new();
-        for (of, at, key) in self.live.due_of.range(start..) {
+        for (of, at, key) in self.live.due_of.range((start, Unbounded)) {
             if *of != number {
                 break;
             }
@@ -218,7 +223,7 @@ impl Store for MemoryStore {
             if *at > until || items.len() == limit {
                 return Ok((items, *at));
             }
-            items.push(key.clone());
+            items.push(Due { at: *at, number, item: Some(key.clone()) });
         }
         Ok((items, Timestamp::NEVER))
     }

@@ -76,14 +76,15 @@ pub trait Store {
     /// The earliest time after `after` at which anything is due.
     fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 
-    /// The items of one stream that are due up to a time, earliest first, at most `limit`;
-    /// and when the first one beyond those is due.
+    /// The items of one stream that are due up to a time, earliest first, behind `after`, at
+    /// most `limit`; and when the first one beyond those is due.
     fn due_items(
         &self,
         number: Number,
         until: Timestamp,
+        after: Option<&Due>,
         limit: usize,
-    ) -> Result<(Vec<ItemKey>, Timestamp), StoreError>;
+    ) -> Result<(Vec<Due>, Timestamp), StoreError>;
 
     /// Streams of a book and kind by one of their indexes, in index order, strictly after
     /// `after`. Index 0 is (created, id); index keys are as the machine wrote them, followed

@@ -177,6 +177,9 @@ pub enum Fault {
     /// What was read back from the store is not what was written.
     #[error("corrupt: a stored row does not pass its check; nothing was changed")]
     Corrupt,
+    /// The ask has more legs or bytes than one entry may take; nothing was done.
+    #[error("too large: nothing was done; ask for less at once")]
+    TooLarge,
     /// The ledger is draining; nothing was done.
     #[error("stopping: nothing was done")]
     Stopping,

@@ -1,6 +1,7 @@
 //! The engine around the machines: one driver, many orders.
 
 mod audit;
+mod found;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod say;
