@@ -1,5 +1,6 @@
 //! The store: heads, items and indexes as of a position. Rebuildable from the log.
 
+pub mod conformance;
 mod memory;
 
 pub use memory::MemoryStore;
@@ -42,7 +43,7 @@ pub struct Due {
 /// Rows reach it in log order, before the watermark moves; what it holds in memory is
 /// visible at once and durable at the next checkpoint. Indexes follow from the rows through
 /// the machines' own rules. Every row that is read has passed its check. Every store passes
-/// `conformance`.
+/// [`conformance`].
 pub trait Store {
     /// Every row up to here has been applied.
     fn position(&self) -> Position;
