@@ -1,5 +1,6 @@
 //! The tests of the core, as modules of one binary.
 
+mod conformance;
 mod decoding;
 mod engine;
 mod golden;
