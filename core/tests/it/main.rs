@@ -6,3 +6,4 @@ mod engine;
 mod golden;
 mod machines;
 mod models;
+mod records;
