@@ -9,6 +9,7 @@ mod mutant;
 pub mod batch;
 pub mod commit;
 pub mod digest;
+pub mod disk;
 pub mod driver;
 pub mod filter;
 pub mod log;

@@ -21,6 +21,9 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     frames_come_back_as_they_were(place());
     what_is_durable_survives_a_crash(place());
     a_frame_continues_the_log(place());
+    one_append_is_under_way_at_a_time(place());
+    an_unfinished_append_is_whole_or_absent(place());
+    an_append_needs_the_epoch_of_its_handle(place());
     a_stale_writer_cannot_append(place());
     epochs_rise_across_openings(place());
     time_survives_without_events(place());
@@ -75,17 +78,9 @@ fn frames_come_back_as_they_were<P: Place>(mut place: P) {
     }
     assert_eq!(log.bounds(), (Position::new(1), Position::new(208)));
     for made in &frames {
-        for position in [made.first, made.last()] {
-            let read = log.read(position).expect("readable").expect("kept");
-            assert_eq!(
-                (read.first, read.events, &read.bytes),
-                (made.first, made.events, &made.bytes)
-            );
-            assert_eq!(
-                (read.epoch, read.now, read.now_limit),
-                (made.epoch, made.now, made.now_limit)
-            );
-            assert_eq!(read.watermark, made.watermark);
+        for position in made.first.get()..=made.last().get() {
+            let read = log.read(Position::new(position)).expect("readable").expect("kept");
+            assert!(read == *made, "the frame that holds position {position}");
         }
     }
     assert_eq!(log.read(Position::new(208)).expect("readable"), None);
@@ -120,6 +115,77 @@ fn a_frame_continues_the_log<P: Place>(mut place: P) {
     append(&mut log, frame(epoch, Position::new(3), 1, 3, 64));
 }
 
+fn one_append_is_under_way_at_a_time<P: Place>(mut place: P) {
+    let mut log = place.open();
+    let epoch = log.take_epoch().expect("an epoch");
+    assert_eq!(log.finish(), None, "nothing is under way");
+    log.append(frame(epoch, Position::new(1), 2, 1, 600)).expect("the append begins");
+    for first in [1, 3] {
+        let early = frame(epoch, Position::new(first), 1, 2, 64);
+        assert_eq!(log.append(early), Err(LogError::Closed), "until its end was told");
+    }
+    assert_eq!(wait(&mut log), Finish::Durable);
+    assert_eq!(log.finish(), None, "an end is told once");
+    assert_eq!(log.bounds().1, Position::new(3));
+    append(&mut log, frame(epoch, Position::new(3), 1, 3, 64));
+}
+
+fn an_unfinished_append_is_whole_or_absent<P: Place>(mut place: P) {
+    let mut before: Vec<Frame> = Vec::new();
+    for (round, len) in [8, 504, 4_096, 70_000, 1 << 20].into_iter().enumerate() {
+        let mut log = place.open();
+        let epoch = log.take_epoch().expect("an epoch");
+        let durable = frame(epoch, log.bounds().1, 1, round as u8, 700);
+        append(&mut log, durable.clone());
+        before.push(durable);
+        let begun = frame(epoch, log.bounds().1, 3, !(round as u8), len);
+        log.append(begun.clone()).expect("the append begins");
+        let shown = log.read(begun.first).expect("readable");
+        assert!(shown.is_none_or(|shown| shown == begun), "a part of a frame is shown");
+        place.crash(log);
+
+        let log = place.open();
+        let next = log.bounds().1;
+        if let Some(kept) = log.read(begun.first).expect("readable") {
+            assert!(kept == begun, "a part of a frame is kept");
+            assert_eq!(next, begun.last().plus(1));
+            before.push(begun);
+        } else {
+            assert_eq!(next, begun.first);
+        }
+        place.crash(log);
+
+        // What one opening has found is what every later one finds.
+        let log = place.open();
+        assert_eq!(log.bounds().1, next);
+        for frame in &before {
+            let kept = log.read(frame.first).expect("readable");
+            assert!(kept.as_ref() == Some(frame), "the frame at {} is kept", frame.first);
+        }
+        assert_eq!(log.read(next).expect("readable"), None);
+        place.crash(log);
+    }
+}
+
+fn an_append_needs_the_epoch_of_its_handle<P: Place>(mut place: P) {
+    let mut log = place.open();
+    assert!(is_refused(&mut log, frame(Epoch::ZERO, Position::new(1), 1, 1, 64)), "none taken");
+    place.crash(log);
+    let mut log = place.open();
+    let epoch = log.take_epoch().expect("an epoch");
+    append(&mut log, frame(epoch, Position::new(1), 1, 1, 64));
+    place.crash(log);
+    let mut log = place.open();
+    assert!(is_refused(&mut log, frame(epoch, Position::new(2), 1, 2, 64)), "another's epoch");
+    place.crash(log);
+    let mut log = place.open();
+    let epoch = log.take_epoch().expect("an epoch");
+    let unborn = frame(epoch.plus(1), Position::new(2), 1, 3, 64);
+    assert!(is_refused(&mut log, unborn), "an epoch that nobody took");
+    place.crash(log);
+    assert_eq!(place.open().bounds().1, Position::new(2), "nothing of these was written");
+}
+
 fn a_stale_writer_cannot_append<P: Place>(mut place: P) {
     let mut old = place.open();
     let stale = old.take_epoch().expect("an epoch");
@@ -128,18 +194,21 @@ fn a_stale_writer_cannot_append<P: Place>(mut place: P) {
     let mut new = place.open();
     let epoch = new.take_epoch().expect("a higher epoch");
     assert!(epoch > stale);
-    // The new handle itself refuses a frame under the old epoch.
     let late = frame(stale, Position::new(2), 1, 2, 64);
-    let refused = match new.append(late) {
-        Err(error) => error == LogError::Fenced,
-        Ok(()) => wait(&mut new) == Finish::Fenced,
-    };
-    assert!(refused, "a frame of an older epoch is fenced");
+    assert!(is_refused(&mut new, late), "a frame of an older epoch is fenced");
     place.crash(new);
     let mut third = place.open();
     assert_eq!(third.bounds().1, Position::new(2), "nothing of it was written");
     let epoch = third.take_epoch().expect("an epoch");
     append(&mut third, frame(epoch, Position::new(2), 1, 3, 64));
+}
+
+/// Whether a frame of the wrong epoch is fenced, at once or when it ends.
+fn is_refused<L: Log>(log: &mut L, frame: Frame) -> bool {
+    match log.append(frame) {
+        Err(error) => error == LogError::Fenced,
+        Ok(()) => wait(log) == Finish::Fenced,
+    }
 }
 
 fn epochs_rise_across_openings<P: Place>(mut place: P) {

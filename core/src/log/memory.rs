@@ -19,7 +19,7 @@ pub enum Settle {
 pub struct MemoryLog {
     disk: Arc<Mutex<Disk>>,
     settle: Settle,
-    epoch: Epoch,
+    epoch: Option<Epoch>,
     begun: Option<Frame>,
     finish: Option<Finish>,
     closed: bool,
@@ -28,6 +28,8 @@ pub struct MemoryLog {
 #[derive(Default, Debug)]
 struct Disk {
     frames: Vec<Frame>,
+    /// Written, but not known to be durable: the next opening finds it.
+    unproven: Option<Frame>,
     epoch: Epoch,
 }
 
@@ -39,7 +41,8 @@ impl MemoryLog {
     }
 
     fn on(disk: Arc<Mutex<Disk>>, settle: Settle) -> Self {
-        Self { disk, settle, epoch: Epoch::ZERO, begun: None, finish: None, closed: false }
+        disk.lock().unwrap_or_else(PoisonError::into_inner).prove();
+        Self { disk, settle, epoch: None, begun: None, finish: None, closed: false }
     }
 
     /// Another handle on the same durable frames, as after a crash: an append under way is lost.
@@ -55,14 +58,17 @@ impl MemoryLog {
     }
 
     /// Ends the append under way. `written` says whether the frame is there afterwards:
-    /// a durable one always is, a fenced one never, any other as the world pleases.
+    /// a durable one always is, a fenced one never, any other as the world pleases, and then
+    /// the next opening finds it.
     pub fn settle(&mut self, finish: Finish, written: bool) {
         let Some(frame) = self.begun.take() else { return };
         let mut disk = self.disk();
         let fenced = !mutant!(EpochIgnored) && frame.epoch < disk.epoch;
         let finish = if fenced { Finish::Fenced } else { finish };
-        if finish == Finish::Durable || (written && finish != Finish::Fenced) {
-            disk.frames.push(frame);
+        match finish {
+            Finish::Durable => disk.frames.push(frame),
+            Finish::Failed | Finish::Unknown if written => disk.unproven = Some(frame),
+            _ => {}
         }
         drop(disk);
         self.finish = Some(finish);
@@ -88,15 +94,21 @@ impl Disk {
     fn next(&self) -> Position {
         self.frames.last().map_or(Position::new(1), |frame| frame.last().plus(1))
     }
+
+    /// A new writer has to see what the one before may have written.
+    fn prove(&mut self) {
+        self.frames.extend(self.unproven.take());
+    }
 }
 
 impl Log for MemoryLog {
     fn take_epoch(&mut self) -> Result<Epoch, LogError> {
         let mut disk = self.disk();
+        disk.prove();
         disk.epoch = disk.epoch.plus(1);
         let epoch = disk.epoch;
         drop(disk);
-        self.epoch = epoch;
+        self.epoch = Some(epoch);
         Ok(epoch)
     }
 
@@ -114,7 +126,8 @@ impl Log for MemoryLog {
             return Err(LogError::Closed);
         }
         let disk = self.disk();
-        let fenced = frame.epoch < disk.epoch && !mutant!(EpochIgnored);
+        let stale = self.epoch != Some(frame.epoch) || frame.epoch < disk.epoch;
+        let fenced = stale && !mutant!(EpochIgnored);
         let next = disk.next();
         drop(disk);
         if fenced {

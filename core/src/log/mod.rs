@@ -83,13 +83,17 @@ pub trait Log {
     /// Takes over as the writer: gives an epoch above every other, and makes that durable.
     fn take_epoch(&mut self) -> Result<Epoch, LogError>;
 
-    /// The first position that is kept, and the next one to be written.
+    /// The first position that is kept, and the next one to be written: behind the last frame
+    /// that is known to be durable. One that ended otherwise counts only if a later opening
+    /// finds it.
     fn bounds(&self) -> (Position, Position);
 
     /// The greatest `now_limit` of any durable frame.
     fn now_limit(&self) -> Timestamp;
 
-    /// Begins to append a frame at the log's next position. One at a time.
+    /// Begins to append a frame at the log's next position, under the epoch that this handle
+    /// has taken; any other is fenced. One at a time: until [`finish`](Self::finish) has told
+    /// how it ended, the next one is refused with [`LogError::Closed`].
     fn append(&mut self, frame: Frame) -> Result<(), LogError>;
 
     /// How the append that was begun ended; `None` while it is under way. Anything but

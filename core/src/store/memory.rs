@@ -195,8 +195,11 @@ impl Store for MemoryStore {
     }
 
     fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let start =
-            Due { at: Timestamp::from_ms(after.ms() + 1), number: Number::ZERO, item: None };
+        let start = Due {
+            at: Timestamp::from_ms(after.ms().saturating_add(1)),
+            number: Number::ZERO,
+            item: None,
+        };
         Ok(self.live.due.range(start..).next().map(|due| due.at))
     }
 

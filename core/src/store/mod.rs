@@ -1,5 +1,6 @@
 //! The store: heads, items and indexes as of a position. Rebuildable from the log.
 
+pub mod conformance;
 mod memory;
 
 pub use memory::MemoryStore;
@@ -40,14 +41,16 @@ pub struct Due {
 /// Heads, names, items and keys as of a position, with the indexes over them.
 ///
 /// Rows reach it in log order, before the watermark moves; what it holds in memory is
-/// visible at once and durable at the next checkpoint. Indexes follow from the rows through
+/// visible at once and durable at the next checkpoint. After a crash a store stands where an
+/// apply ended: that of its last checkpoint or a later one. Indexes follow from the rows through
 /// the machines' own rules. Every row that is read has passed its check. Every store passes
-/// `conformance`.
+/// [`conformance`].
 pub trait Store {
     /// Every row up to here has been applied.
     fn position(&self) -> Position;
 
-    /// Applies the rows of the entries up to `through`, in log order.
+    /// Applies the rows of the entries up to `through`, in log order. There may be none.
+    /// After a failure some rows may be there and others not: nobody makes a checkpoint of that.
     fn apply(
         &mut self,
         rows: &mut dyn Iterator<Item = Row<'_>>,
@@ -65,7 +68,8 @@ pub trait Store {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError>;
 
-    /// What is due up to a time, earliest first, behind `after`, at most `limit`.
+    /// What is due up to a time, in the order of [`Due`], behind `after`, at most `limit`.
+    /// `after` need not be there any more.
     fn due(
         &self,
         until: Timestamp,
@@ -76,8 +80,9 @@ pub trait Store {
     /// The earliest time after `after` at which anything is due.
     fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 
-    /// The items of one stream that are due up to a time, earliest first, behind `after`, at
-    /// most `limit`; and when the first one beyond those is due.
+    /// The items of one stream that are due up to a time, earliest first and then by key,
+    /// behind `after`, at most `limit`; and when the first one beyond those is due, or
+    /// [`Timestamp::NEVER`].
     fn due_items(
         &self,
         number: Number,
@@ -102,6 +107,7 @@ pub trait Store {
     /// would read the log.
     fn checkpoint(&mut self) -> Result<Position, StoreError>;
 
-    /// Removes the rows of keys in ten-minute buckets before this one.
+    /// Removes the rows of keys in ten-minute buckets before this one. The next checkpoint
+    /// makes that durable.
     fn drop_keys_before(&mut self, bucket: u32) -> Result<(), StoreError>;
 }

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use feed::feed;
 use proptest::prelude::*;
-use quipu_core::machine::{Answer, ItemKey, Machine, Piece, Registry, Stamp, What};
-use quipu_core::machines::collection::Collection;
-use quipu_core::machines::export::Export;
+use quipu_core::machine::{Answer, ItemKey, Machine, Piece, Registry, Rules, Stamp, What};
 use quipu_core::machines::record::{Deleted, Event, Head, Put, Record};
 use quipu_core::records::{
     Corrupt, Entries, EntryWriter, HeadRow, KeyNote, KeyRow, Record as _, Table, Tag, open,
@@ -48,9 +46,9 @@ fn entries() -> Vec<u8> {
     let (mut bytes, mut arena) = (Vec::new(), Arena::new());
     let note = KeyNote { key: [1; 16], fingerprint: [2; 16], answer: Some(answer()) };
     let mut entry = EntryWriter::begin(&mut bytes, &mut arena, NOW);
-    entry.note(&note);
     entry.event();
     entry.part(Record::KIND, Number::new(1), Position::ZERO, Some(&name()), false, &put());
+    entry.note(&note);
     entry.finish();
     let mut entry = EntryWriter::begin(&mut bytes, &mut arena, NOW);
     entry.event();
@@ -69,8 +67,8 @@ fn head_row() -> Vec<u8> {
 
 fn key_row() -> Vec<u8> {
     let (mut bytes, answer) = (Vec::new(), answer());
-    let (position, version) = (Position::new(3), Position::new(4));
-    KeyRow { fingerprint: [5; 16], position, at: NOW, answer: &answer }.write(&mut bytes);
+    KeyRow { fingerprint: [5; 16], position: Position::new(3), at: NOW, answer: &answer }
+        .write(&mut bytes);
     bytes
 }
 
@@ -175,7 +173,13 @@ fn every_golden_file_of_a_machine_is_described_by_its_rules() {
         assert!(rules.tags()[place].contains(&tag), "{stem}: {tag:?}");
         count += 1;
     }
-    let tags = registry.all().flat_map(|rules| rules.tags()).map(<[Tag]>::len).sum::<usize>();
+    // A machine without items names its head in their place.
+    let itemless = ["source", "key"];
+    let tags_of = |rules: &dyn Rules| {
+        let [heads, items, events] = rules.tags().map(<[Tag]>::len);
+        heads + events + if itemless.contains(&rules.name()) { 0 } else { items }
+    };
+    let tags: usize = registry.all().map(|rules| tags_of(rules)).sum();
     assert_eq!(count, tags, "one file for every tag");
 }
 

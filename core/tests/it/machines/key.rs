@@ -92,10 +92,9 @@ fn equal_commands_have_one_canonical_form() {
         command.canon(&mut canon);
         (command.operation(), canon.bytes().to_vec())
     };
-    let commands = [keep(None), keep(Some("a")), keep(Some("b")), Command::Forget];
-    for (index, one) in commands.iter().enumerate() {
-        for two in &commands[index + 1..] {
-            assert_ne!(canon(one), canon(two), "{one:?} and {two:?}");
-        }
+    assert_ne!(canon(&keep(None)), canon(&Command::Forget));
+    // The server makes another id for every repeat, so an id tells no two apart.
+    for other in [Some("a"), Some("b")] {
+        assert_eq!(canon(&keep(None)), canon(&keep(other)));
     }
 }
