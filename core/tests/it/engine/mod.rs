@@ -1,4 +1,6 @@
 //! The engine around the machines: one driver, many orders.
 
+mod audit;
 mod say;
+mod seeds;
 mod smoke;
