@@ -137,10 +137,13 @@ impl Replay {
         let head = &part.head;
         let cords = self.cords.get_mut(&head.kind).ok_or(wrong(Corrupt::Tag))?;
         if let Some((kind, slot)) = self.places.get(&head.number) {
-            let state = cords_state(&**cords, *slot);
-            let continues = *kind == head.kind && state == head.previous;
-            // The second part of one event finds the first one's position.
-            let within = *kind == head.kind && state == head.position;
+            if *kind != head.kind || head.created.is_some() {
+                return Err(wrong(Corrupt::Range));
+            }
+            let version = cords.state(*slot).stamp.version;
+            let continues = version == head.previous;
+            // The second part of one event on one stream finds the first one's position.
+            let within = version == head.position;
             return if continues || within || mutant!(AppliedTwice) {
                 Ok(*slot)
             } else {
@@ -198,10 +201,6 @@ impl Replay {
             }
         }
     }
-}
-
-fn cords_state(cords: &dyn Cords, slot: Slot) -> Position {
-    cords.state(slot).stamp.version
 }
 
 fn hash_of(name: &Name) -> u64 {

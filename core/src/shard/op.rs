@@ -48,6 +48,9 @@ pub(super) enum What {
     Touch(Option<u64>),
 }
 
+/// The most events of one asked leg: a step may create a stream beside the leg's own.
+const EVENTS_MAX: u64 = 2;
+
 /// How far an ask came.
 pub(super) enum Step {
     Done,
@@ -690,8 +693,8 @@ fn room(ask: &Ask) -> (u64, u64) {
         own + ENTRY_BYTES
     };
     match ask {
-        Ask::Command(leg, _) => (1, of(core::slice::from_ref(leg))),
-        Ask::Transaction(legs, _) => (legs.len() as u64, of(legs)),
+        Ask::Command(leg, _) => (EVENTS_MAX, of(core::slice::from_ref(leg))),
+        Ask::Transaction(legs, _) => (EVENTS_MAX * legs.len() as u64, of(legs)),
         Ask::Read(_) | Ask::Sweep(_) => (0, 0),
     }
 }

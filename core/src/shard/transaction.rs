@@ -250,9 +250,9 @@ impl Shard {
         };
         let mut accepted = Vec::with_capacity(parts.len());
         let mut transit = Transit::default();
-        let mut events = 0;
-        let mut had_event = false;
+        let mut events = Events::default();
         for (place, ((index, _, command, options), at)) in parts.iter().zip(places).enumerate() {
+            let creates = !self.cords(at.kind).exists(at.slot);
             let decided = match self.stale(*at, options.if_version) {
                 Some(refusal) => Ok(Err(refusal)),
                 None => self.decide(*at, command, &mut transit),
@@ -264,8 +264,10 @@ impl Shard {
             };
             match decided {
                 Ok(Ok(step)) => {
-                    had_event |= step == Accepted::Event;
-                    accepted.push(step);
+                    if step == Accepted::Event {
+                        events.part(*index, creates);
+                    }
+                    accepted.push((step, creates));
                 }
                 Ok(Err(refusal)) => {
                     places.iter().for_each(|at| self.cords_mut(at.kind).drop_kept());
@@ -282,21 +284,22 @@ impl Shard {
                 }
             }
             if last_of_leg {
-                events += u64::from(core::mem::take(&mut had_event));
                 transit = Transit::default();
             }
         }
+        let events = events.count;
         // Nothing below can fail.
         let mut answer = Answer::default();
         let mut steps = Steps::new(is_transaction);
         let mut fill =
             |shard: &mut Self, out: Option<(&mut Out<'_>, &Place)>, answer: &mut Answer| {
                 let mut out = out;
-                for ((accepted, at), (index, ..)) in accepted.iter().zip(places).zip(parts) {
+                for ((step, at), (index, ..)) in accepted.iter().zip(places).zip(parts) {
+                    let (accepted, creates) = step;
                     steps.leg(*index, answer);
                     match (accepted, &mut out) {
                         (Accepted::Event, Some((out, first))) => {
-                            let (place, same) = steps.event(*index, first, out);
+                            let (place, same) = steps.event(*index, *creates, first, out);
                             shard.perform(*at, &place, same, out, answer);
                         }
                         (Accepted::Already(shows), _) => shard.show(*at, shows, answer),
@@ -312,18 +315,18 @@ impl Shard {
             return;
         }
         let keyed = op.keyed;
-        let said = !is_transaction && accepted.iter().all(|step| *step == Accepted::Event);
+        let said = !is_transaction && accepted.iter().all(|(step, _)| *step == Accepted::Event);
         let first = self.write(op, events, ring, |shard, out, place| {
             let last = place.position.plus(events - 1);
             fill(shard, Some((out, place)), &mut answer);
             keyed.map(|keyed| note(keyed, said, last, &answer))
         });
-        self.conclude(op, first, events, answer);
+        let last = first.plus(events - 1);
+        self.conclude(op, last, answer);
     }
 
     /// Keeps the key of a written transaction and answers.
-    fn conclude(&mut self, op: &mut Op, first: Position, events: u64, answer: Answer) {
-        let last = first.plus(events - 1);
+    fn conclude(&mut self, op: &mut Op, last: Position, answer: Answer) {
         self.keep_key(op.keyed, last, &Stored::Accepted(last, true, &answer));
         self.answer_done(op.call, last, last, true, answer);
     }
@@ -562,15 +565,15 @@ impl Shard {
             // Positions are taken once all is accepted. No leg can name an id that an earlier
             // one makes, so on trial any position does.
             let mut trial = Trial::new(tx.now);
-            let mut events = 0;
-            let mut had_event = false;
+            let mut events = Events::default();
             let mut transit = Transit::default();
             for (place, leg) in tx.legs.iter().enumerate() {
                 let lent = forks.get_mut(&leg.name).ok_or(Fault::Internal)?;
+                let creates = !lent.exists();
                 match decide_leg(&mut **lent, leg, tx.now, &mut transit, &self.config.secret) {
                     Err(refusal) => return Ok(Err((refusal, leg.index))),
                     Ok(Accepted::Event) => {
-                        had_event = true;
+                        events.part(leg.index, creates);
                         trial.perform(&mut **lent);
                     }
                     Ok(Accepted::Already(_)) => {}
@@ -580,10 +583,9 @@ impl Shard {
                         return Err(Fault::Internal);
                     }
                     transit = Transit::default();
-                    events += u64::from(core::mem::take(&mut had_event));
                 }
             }
-            Ok(Ok(events))
+            Ok(Ok(events.count))
         });
         catch_unwind(trial).unwrap_or(Err(Fault::Internal))
     }
@@ -610,12 +612,13 @@ impl Shard {
                     transit = Transit::default();
                 }
                 let lent = lents.get_mut(&leg.name).expect("every leg's stream was lent");
+                let creates = !lent.exists();
                 let accepted = decide_leg(&mut **lent, leg, now, &mut transit, &secret);
                 let accepted = accepted.expect("what was accepted on trial is accepted again");
                 steps.leg(leg.index, answer);
                 match (&accepted, &mut out) {
                     (Accepted::Event, Some((out, first))) => {
-                        let (place, same) = steps.event(leg.index, first, out);
+                        let (place, same) = steps.event(leg.index, creates, first, out);
                         lent.perform(&place, same, out, Some(answer));
                     }
                     _ => lent.show(&accepted, answer),
@@ -634,7 +637,8 @@ impl Shard {
             fill(Some((out, place)), &mut answer);
             keyed.map(|keyed| note(keyed, false, last, &answer))
         });
-        self.conclude(op, first, events, answer);
+        let last = first.plus(events - 1);
+        self.conclude(op, last, answer);
     }
 }
 
@@ -717,13 +721,32 @@ fn decide_leg(
 struct Steps {
     is_transaction: bool,
     leg: Option<u32>,
-    event_leg: Option<u32>,
-    events: u64,
+    events: Events,
+}
+
+/// Counts the events of an entry. The parts of one asked leg are one event, but for a part
+/// that creates a stream behind another one that does: the number of a stream is the
+/// position of the event that created it, so each such part is an event of its own.
+#[derive(Default)]
+struct Events {
+    count: u64,
+    leg: Option<u32>,
+    created: bool,
+}
+
+impl Events {
+    /// Counts a part, and says whether it belongs to the event before.
+    fn part(&mut self, leg: u32, creates: bool) -> bool {
+        let same = self.leg.replace(leg) == Some(leg) && !(self.created && creates);
+        self.count += u64::from(!same);
+        self.created = creates || (same && self.created);
+        same
+    }
 }
 
 impl Steps {
     fn new(is_transaction: bool) -> Self {
-        Self { is_transaction, leg: None, event_leg: None, events: 0 }
+        Self { is_transaction, leg: None, events: Events::default() }
     }
 
     /// Before each step: in a transaction, the answer says where a leg's pieces begin.
@@ -734,13 +757,18 @@ impl Steps {
     }
 
     /// Before each event part: its place, and whether it belongs to the event before.
-    fn event(&mut self, index: u32, first: &Place, out: &mut Out<'_>) -> (Place, bool) {
-        let same = self.event_leg.replace(index) == Some(index);
+    fn event(
+        &mut self,
+        index: u32,
+        creates: bool,
+        first: &Place,
+        out: &mut Out<'_>,
+    ) -> (Place, bool) {
+        let same = self.events.part(index, creates);
         if !same {
-            self.events += 1;
             out.entry.event();
         }
-        let position = first.position.plus(self.events - 1);
+        let position = first.position.plus(self.events.count - 1);
         (Place { position, now: first.now }, same)
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn apply(state: &mut Changes<'_, Account>, event: &Event, at: &Place)
         }
         Event::Refunded(event) => {
             come_back(head, event.amount, event.balance_after);
-            free(head, event.amount, event.charge, at);
+            free(head, event.amount, event.charge);
             change_charge(state, event.charge, |charge| {
                 charge.refunded = charge.refunded.plus(event.amount).unwrap_or(charge.amount);
             });
@@ -53,14 +53,15 @@ pub(super) fn apply(state: &mut Changes<'_, Account>, event: &Event, at: &Place)
         }
         Event::HoldCaptured(event) => {
             go_out(head, event.amount, event.balance_after);
-            end_hold(state, event.hold, HoldState::Captured, event.amount, at);
+            end_hold(state, event.hold, HoldState::Captured, event.amount);
         }
         Event::HoldReleased(event) => {
-            let now = if mutant!(HoldFreedTwice) { HoldState::Held } else { HoldState::Released };
-            end_hold(state, event.hold, now, Amount::ZERO, at);
+            let freed_twice = mutant!(HoldFreedTwice);
+            let outcome = if freed_twice { HoldState::Held } else { HoldState::Released };
+            end_hold(state, event.hold, outcome, Amount::ZERO);
         }
         Event::HoldExpired(event) => {
-            end_hold(state, event.hold, HoldState::Expired, Amount::ZERO, at);
+            end_hold(state, event.hold, HoldState::Expired, Amount::ZERO);
         }
 
         Event::WithdrawalPlanned(event) => {
@@ -97,7 +98,7 @@ pub(super) fn apply(state: &mut Changes<'_, Account>, event: &Event, at: &Place)
             });
         }
         Event::WithdrawalFailed(event) => {
-            keep(head, event.amount, event.withdrawal, at);
+            keep(head, event.amount, event.withdrawal);
             change_withdrawal(state, event.withdrawal, |withdrawal| {
                 finish(withdrawal, WithdrawalState::Failed);
                 withdrawal.error = Some(event.error.clone());
@@ -130,7 +131,7 @@ pub(super) fn apply(state: &mut Changes<'_, Account>, event: &Event, at: &Place)
                 pay_out(head, event.amount, event.balance_after);
                 WithdrawalState::Completed
             } else {
-                keep(head, event.amount, event.withdrawal, at);
+                keep(head, event.amount, event.withdrawal);
                 WithdrawalState::Failed
             };
             change_withdrawal(state, event.withdrawal, |withdrawal| finish(withdrawal, outcome));
@@ -248,9 +249,9 @@ fn spend(head: &mut Head, amount: Amount, at: &Place) {
     }
 }
 
-fn free(head: &mut Head, amount: Amount, counted: Position, at: &Place) {
+fn free(head: &mut Head, amount: Amount, counted: Position) {
     if let Some(spending) = &mut head.spending {
-        spending.free(amount, counted, at);
+        spending.free(amount, counted);
     }
 }
 
@@ -262,10 +263,10 @@ fn pay_out(head: &mut Head, amount: Amount, balance_after: Signed) {
 }
 
 /// A payout did not happen: what was set aside for it is available again.
-fn keep(head: &mut Head, amount: Amount, withdrawal: Position, at: &Place) {
+fn keep(head: &mut Head, amount: Amount, withdrawal: Position) {
     unset(head, amount);
     head.withdrawals = head.withdrawals.saturating_sub(1);
-    free(head, amount, withdrawal, at);
+    free(head, amount, withdrawal);
 }
 
 /// A finished withdrawal needs no secret any more.
@@ -280,7 +281,6 @@ fn end_hold(
     position: Position,
     outcome: HoldState,
     captured: Amount,
-    at: &Place,
 ) {
     let key = hold_key(position);
     let Some(Item::Hold(hold)) = state.item(&key) else { return };
@@ -290,7 +290,7 @@ fn end_hold(
     let Some(head) = state.head() else { return };
     unset(head, amount);
     head.holds = head.holds.saturating_sub(1);
-    free(head, freed, position, at);
+    free(head, freed, position);
 }
 
 fn change_charge(

@@ -125,21 +125,17 @@ impl Spending {
     }
 
     pub(super) fn spend(&mut self, amount: Amount, at: &Place) {
-        self.begin_period(at);
+        if self.start != at.now.start_of(self.cap.period) {
+            *self = Self::new(self.cap, at);
+        }
         self.spent = self.spent.plus(amount).unwrap_or(Amount::MAX);
     }
 
-    /// Gives back what was counted at `counted`, if that was within this count.
-    pub(super) fn free(&mut self, amount: Amount, counted: Position, at: &Place) {
-        self.begin_period(at);
+    /// Gives back what was counted at `counted`, if that was within this count. Where the
+    /// period is over by now, nobody asks for the count any more: the next spending begins anew.
+    pub(super) fn free(&mut self, amount: Amount, counted: Position) {
         if counted >= self.since {
             self.spent = self.spent.minus(amount).unwrap_or_default();
-        }
-    }
-
-    fn begin_period(&mut self, at: &Place) {
-        if self.start != at.now.start_of(self.cap.period) {
-            *self = Self::new(self.cap, at);
         }
     }
 }
