@@ -275,7 +275,7 @@ impl KeyFilter {
             return (0..BUCKETS_LIVE).filter_map(|age| now.checked_sub(age)).collect();
         }
         let print = Self::print(hash);
-        let mut found = Vec::new();
+        let mut found: Vec<u32> = Vec::new();
         for group in self.groups(hash) {
             for &slot in &self.slots[group..group + GROUP] {
                 if slot & 0x00ff_ffff == print
@@ -286,6 +286,8 @@ impl KeyFilter {
                 }
             }
         }
+        // Newest first: a key that was used again after its day has two rows for a while.
+        found.sort_unstable_by(|left, right| right.cmp(left));
         found
     }
 

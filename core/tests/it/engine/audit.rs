@@ -278,7 +278,11 @@ impl Book {
                 if let Some(note) = &entry.note {
                     let before = book.keys.insert(note.key, entry.now);
                     let lives = before.is_some_and(|at| entry.now.ms_since(at) < 24 * 3_600_000);
-                    assert!(!lives, "a key had two effects, the second at {}", entry.first);
+                    assert!(
+                        !lives,
+                        "a key had two effects, {before:?} and {} at {}",
+                        entry.now, entry.first
+                    );
                 }
                 let mut event = Position::ZERO;
                 let mut transit = 0;

@@ -48,7 +48,6 @@ impl Dice {
 #[derive(Default, Debug)]
 pub(crate) struct Tally {
     pub(crate) runs: u64,
-    pub(crate) steps: u64,
     pub(crate) crashes: u64,
     pub(crate) done: u64,
     pub(crate) refused: BTreeMap<&'static str, u64>,
@@ -71,6 +70,8 @@ pub(crate) struct Run {
     pub(crate) tally: Tally,
     outstanding: usize,
     resident_max: usize,
+    /// Asks that came with a key: retries send them again.
+    keyed: Vec<(Ask, Expected)>,
 }
 
 /// Runs one seed, and panics with what broke.
@@ -107,6 +108,7 @@ impl Run {
             tally: Tally::default(),
             outstanding: 0,
             resident_max: 0,
+            keyed: Vec::new(),
         }
     }
 
@@ -124,6 +126,15 @@ impl Run {
             self.send(command::<Account>(who, deposit(fund)), Expected::event(&text), false);
             self.drain();
         }
+        for what in &TICKETS[..4] {
+            self.send(command::<Ticket>(what, issue()), Expected::event("Issued"), false);
+            self.drain();
+        }
+        for what in &DROPS[..2] {
+            let ask = command::<Drop>(what, self.some_drop(what));
+            self.send(ask, Expected::event("Created"), false);
+            self.drain();
+        }
     }
 
     fn drain(&mut self) {
@@ -139,13 +150,13 @@ impl Run {
             970..=984 => {
                 self.driver().checkpoint().expect("a checkpoint in memory");
             }
-            985..=988 => {
-                let full = self.dice.chance(400);
+            985..=990 => {
+                let full = self.dice.chance(100);
                 self.driver().ring_mut().set_disk_full(full);
             }
-            989..=991 => self.fail_log(),
-            992..=993 => self.take_over(),
-            994..=999 => self.crash(),
+            991..=993 => self.fail_log(),
+            994 => self.take_over(),
+            995..=999 => self.crash(),
             _ => {}
         }
         self.take_replies();
@@ -297,7 +308,15 @@ impl Run {
 
     fn ask_something(&mut self) {
         let abandoned = self.dice.chance(80);
-        let (ask, expected) = self.make_ask();
+        let (ask, expected) = if !self.keyed.is_empty() && self.dice.chance(120) {
+            let again = self.dice.below(self.keyed.len());
+            self.keyed[again].clone()
+        } else {
+            self.make_ask()
+        };
+        if matches!(ask, Ask::Command(_, Some(_)) | Ask::Transaction(_, Some(_))) {
+            self.keyed.push((ask.clone(), expected.clone()));
+        }
         if self.dice.chance(40) {
             // Two parallel clicks.
             self.send(ask.clone(), expected.clone(), false);
@@ -520,7 +539,6 @@ impl Run {
 impl Tally {
     fn add(&mut self, other: Self) {
         self.runs += other.runs;
-        self.steps += other.steps;
         self.crashes += other.crashes;
         self.done += other.done;
         self.failed += other.failed;
@@ -560,7 +578,7 @@ fn nothing_is_spent_twice_in_any_order() {
     let tally = run_many(number("QUIPU_SEEDS").unwrap_or(2_000), 600);
     println!("{tally:#?}");
     assert!(tally.crashes > tally.runs, "runs crash, most of them more than once");
-    assert!(tally.done > 100 * tally.runs, "most asks get somewhere");
+    assert!(tally.done > 50 * tally.runs, "many asks get somewhere");
     assert!(tally.replayed > tally.runs, "keys are used again");
     assert!(tally.evictions > tally.runs, "streams are let go of");
 }
