@@ -366,7 +366,9 @@ impl<P: Place> Twin<P> {
 
     fn due_items(&self, number: u64, until: u64, limit: usize) -> (Vec<ItemKey>, Timestamp) {
         let until = Timestamp::from_ms(until);
-        self.store().due_items(Number::new(number), until, limit).expect("readable")
+        let (due, next) =
+            self.store().due_items(Number::new(number), until, None, limit).expect("readable");
+        (due.into_iter().filter_map(|due| due.item).collect(), next)
     }
 
     fn list(&self, book: Book, index: u8, after: &[u8], limit: usize) -> Vec<(Vec<u8>, Number)> {

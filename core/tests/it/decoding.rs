@@ -105,6 +105,7 @@ fn sealed() -> Vec<u8> {
     bytes
 }
 
+#[expect(clippy::disallowed_methods, reason = "golden files lie on a disk")]
 fn golden() -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let files = std::fs::read_dir(folder).expect("the golden files are there");

@@ -567,6 +567,7 @@ pub(crate) fn run_many(seeds: u64, steps: usize) -> Tally {
     tally
 }
 
+#[expect(clippy::disallowed_methods, reason = "a seed is given from outside")]
 #[test]
 fn nothing_is_spent_twice_in_any_order() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());

@@ -58,6 +58,7 @@ fn all() -> Vec<Sample> {
 }
 
 /// `QUIPU_GOLDEN=write` adds the files of new records; files that exist are never rewritten.
+#[expect(clippy::disallowed_methods, reason = "golden files lie on a disk")]
 #[test]
 fn every_record_reads_as_it_was_released() {
     let write = std::env::var("QUIPU_GOLDEN").is_ok_and(|value| value == "write");
