@@ -82,7 +82,7 @@ impl Config {
 pub struct CallId(pub u64);
 
 /// An idempotency key: 1 to 255 visible characters.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key(Box<str>);
 
 impl Key {

@@ -28,7 +28,7 @@ pub(super) fn apply(state: &mut Changes<'_, Drop>, event: &Event, at: &Place) {
 }
 
 fn create(state: &mut Changes<'_, Drop>, created: &Created, at: &Place) {
-    state.set(Head {
+    let mut head = Head {
         stock: created.stock,
         taken: 0,
         claims: 0,
@@ -37,8 +37,10 @@ fn create(state: &mut Changes<'_, Drop>, created: &Created, at: &Place) {
         price: created.price,
         seller: created.seller.clone(),
         per_claimant: created.per_claimant,
-        state: if at.now < created.opens_at { State::Scheduled } else { State::Open },
-    });
+        state: State::Scheduled,
+    };
+    head.state = head.state_at(at.now);
+    state.set(head);
     if let Some(metadata) = &created.metadata {
         state.put(metadata_key(), Item::Metadata(metadata.clone()));
     }

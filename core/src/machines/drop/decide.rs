@@ -44,6 +44,8 @@ pub(super) fn decide(view: &View<'_, Drop>, command: &Command, cx: &mut Context<
     }
 }
 
+/// A window that is over already makes a closed drop.
+///
 /// | in this case | the answer |
 /// |---|---|
 /// | it exists | `already_exists`, with the position of the first |

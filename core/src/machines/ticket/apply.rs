@@ -8,7 +8,7 @@ use crate::machine::{Changes, Place};
 
 pub(super) fn apply(state: &mut Changes<'_, Ticket>, event: &Event, at: &Place) {
     match event {
-        Event::Issued(issued) => issue(state, issued),
+        Event::Issued(issued) => issue(state, issued, at),
         Event::Claimed(claimed) => {
             let Some(head) = state.head() else { return };
             head.state = State::Claimed;
@@ -42,7 +42,7 @@ pub(super) fn apply(state: &mut Changes<'_, Ticket>, event: &Event, at: &Place) 
     }
 }
 
-fn issue(state: &mut Changes<'_, Ticket>, issued: &Issued) {
+fn issue(state: &mut Changes<'_, Ticket>, issued: &Issued, at: &Place) {
     state.set(Head {
         claim: None,
         amount: issued.amount,
@@ -50,7 +50,7 @@ fn issue(state: &mut Changes<'_, Ticket>, issued: &Issued) {
         revoked_at: None,
         evidence: 0,
         asset: issued.asset,
-        state: State::Unclaimed,
+        state: if at.now < issued.expires_at { State::Unclaimed } else { State::Expired },
     });
     if let Some(metadata) = &issued.metadata {
         state.put(metadata_key(), Item::Metadata(metadata.clone()));

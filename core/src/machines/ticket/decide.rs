@@ -28,7 +28,7 @@ pub(super) fn decide(view: &View<'_, Ticket>, command: &Command, cx: &Context<'_
 }
 
 /// A ticket that does not exist can always be issued. One whose time is over already is
-/// issued as well, and expires at once: a batch must not fail for it.
+/// issued as well, and is expired: a batch must not fail for it.
 ///
 /// | in this case | the answer |
 /// |---|---|

@@ -30,7 +30,7 @@ pub use state::{
 };
 pub use token::{token, token_hash};
 
-use crate::machine::{Changes, Context, Decided, Machine, Needs, Place, Shows, View};
+use crate::machine::{Changes, Context, Decided, ItemKey, Machine, Needs, Place, Shows, View};
 use crate::words::{Kind, Refusal, Timestamp};
 
 /// The ticket machine.
@@ -85,7 +85,7 @@ impl Machine for Ticket {
         }
     }
 
-    fn on_due(_item: Option<&crate::machine::ItemKey>) -> Option<Command> {
+    fn on_due(_item: Option<&ItemKey>) -> Option<Command> {
         Some(Command::TicketDue)
     }
 
