@@ -181,7 +181,12 @@ impl Audit {
                 Reply::Refused(refused) if refused.replayed => {}
                 Reply::Refused(refused) => {
                     book.check_seen(sent, refused.version);
-                    book.check_refusal(sent, refused.version, refused.refusal.code, refused.refusal.fact);
+                    book.check_refusal(
+                        sent,
+                        refused.version,
+                        refused.refusal.code,
+                        refused.refusal.fact,
+                    );
                 }
             }
         }
@@ -356,7 +361,13 @@ impl Book {
         transit
     }
 
-    fn account(&mut self, state: &mut State, event: &account::Event, at: u64, now: Timestamp) -> i128 {
+    fn account(
+        &mut self,
+        state: &mut State,
+        event: &account::Event,
+        at: u64,
+        now: Timestamp,
+    ) -> i128 {
         use account::Event as E;
         let n = |amount: quipu_core::words::Amount| amount.get() as i128;
         let mut transit = 0;
@@ -491,7 +502,8 @@ impl Book {
             E::Cancelled(_) => state.refunded = state.total,
             E::Started(_) | E::Paused(_) | E::Resumed(_) => {}
         }
-        let sound = state.withdrawn <= state.settled && state.settled <= state.total - state.refunded;
+        let sound =
+            state.withdrawn <= state.settled && state.settled <= state.total - state.refunded;
         assert!(sound, "a flow out of order: {state:?}");
         let moved = before - state.in_flow();
         let partner = if inward { state.recipient.is_some() } else { state.payer.is_some() };
@@ -507,7 +519,9 @@ impl Book {
     }
 
     fn check_event(&self, sent: &Sent, position: Position) {
-        let (Some(stream), Expected::Event(text, _)) = (&sent.stream, &sent.expected) else { return };
+        let (Some(stream), Expected::Event(text, _)) = (&sent.stream, &sent.expected) else {
+            return;
+        };
         let events = self.events.get(&position).expect("an accepted ask has an event");
         let found = events.iter().any(|(name, event)| name == stream && event.starts_with(text));
         assert!(found, "{sent:?} was accepted at {position}, where there is {events:?}");
@@ -520,7 +534,10 @@ impl Book {
         };
         let Some((&latest, state)) = history.range(..=sent.acked).next_back() else { return };
         let forgotten = version == Position::ZERO && !state.exists;
-        assert!(version >= latest || forgotten, "{sent:?} was shown {version}, but {latest} was known");
+        assert!(
+            version >= latest || forgotten,
+            "{sent:?} was shown {version}, but {latest} was known"
+        );
     }
 
     fn check_answer(&self, sent: &Sent, version: Position, at: Timestamp, answer: &Answer) {
@@ -551,11 +568,17 @@ impl Book {
         let Some(stream) = &sent.stream else { return };
         let Some(state) = self.at(stream, version) else { return };
         match (code, fact) {
-            (Code::InsufficientFunds, Fact::Available(available)) if stream.kind == Account::KIND => {
+            (Code::InsufficientFunds, Fact::Available(available))
+                if stream.kind == Account::KIND =>
+            {
                 assert_eq!(available.get(), state.balance - state.held(), "{sent:?} at {version}");
             }
             (Code::SoldOut, Fact::Remaining(remaining)) => {
-                assert_eq!(i128::from(remaining), state.stock - state.taken, "{sent:?} at {version}");
+                assert_eq!(
+                    i128::from(remaining),
+                    state.stock - state.taken,
+                    "{sent:?} at {version}"
+                );
             }
             (Code::AlreadyClaimed, _) => {
                 let Expected::Event(_, Some(who)) = &sent.expected else { return };

@@ -306,11 +306,7 @@ mod seats {
 
     /// What the one who asks has of the seat already: nothing, where it is free. Refused where
     /// there is no such seat, or somebody else has it.
-    fn open_to(
-        view: &View<'_, Seats>,
-        seat: &Id,
-        who: &Id,
-    ) -> Result<Option<SeatState>, Refusal> {
+    fn open_to(view: &View<'_, Seats>, seat: &Id, who: &Id) -> Result<Option<SeatState>, Refusal> {
         let head = view.head.ok_or(Code::NotFound)?;
         let (row, number) = seat.as_str().split_once('-').ok_or(Code::NotFound)?;
         let within = |text: &str, most| text.parse().is_ok_and(|at| (1..=most).contains(&at));

@@ -388,15 +388,23 @@ impl Run {
             19 => (leg::<Account>(who, account::Command::Close), Expected::event("Closed")),
             20..=21 => {
                 let what = self.dice.pick(&TICKETS);
-                let expires_at = self.dice.chance(300).then(|| {
-                    Timestamp::from_ms(self.driver().now().ms() + 2_000)
-                });
-                let ticket::Command::Issue { amount, asset, reference, metadata, .. } = issue() else {
+                let expires_at = self
+                    .dice
+                    .chance(300)
+                    .then(|| Timestamp::from_ms(self.driver().now().ms() + 2_000));
+                let ticket::Command::Issue { amount, asset, reference, metadata, .. } = issue()
+                else {
                     unreachable!("an issue is an issue")
                 };
                 let batch = self.dice.chance(500);
-                let command =
-                    ticket::Command::Issue { amount, asset, reference, expires_at, metadata, batch };
+                let command = ticket::Command::Issue {
+                    amount,
+                    asset,
+                    reference,
+                    expires_at,
+                    metadata,
+                    batch,
+                };
                 (leg::<Ticket>(what, command), Expected::event("Issued"))
             }
             22..=24 => {
@@ -407,7 +415,10 @@ impl Run {
             25 => {
                 let reason = "because".to_owned();
                 let what = self.dice.pick(&TICKETS);
-                (leg::<Ticket>(what, ticket::Command::Revoke { reason }), Expected::event("Revoked"))
+                (
+                    leg::<Ticket>(what, ticket::Command::Revoke { reason }),
+                    Expected::event("Revoked"),
+                )
             }
             26 => {
                 let what = self.dice.pick(&DROPS);
@@ -457,9 +468,10 @@ impl Run {
             stock: 1 + self.dice.below(6) as u64,
             per_claimant: self.dice.pick(&[None, Some(1), Some(2)]),
             opens_at: None,
-            closes_at: self.dice.chance(200).then(|| {
-                Timestamp::from_ms(self.driver().now().ms() + 60_000)
-            }),
+            closes_at: self
+                .dice
+                .chance(200)
+                .then(|| Timestamp::from_ms(self.driver().now().ms() + 60_000)),
             price: is_priced.then(|| drop::Price { amount: amount(3), asset: usd() }),
             seller: (is_priced && self.dice.chance(700)).then(|| id("a1")),
             metadata: Metadata::default(),
