@@ -1,6 +1,7 @@
 //! The streams of one kind that a shard has in memory.
 
 use core::any::Any;
+use core::cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hashbrown::HashTable;
@@ -113,6 +114,9 @@ pub trait Cords: Send {
     fn evict(&mut self, durable: Position, steps: usize);
     /// What all of it takes.
     fn memory(&self) -> usize;
+    /// How many places of its item tables were looked at, ever. For tests that compare the
+    /// work of a command on a stream of ten items with that on one of a million.
+    fn steps(&self) -> u64;
     /// How many streams are in memory.
     fn len(&self) -> usize;
     /// Whether none is.
@@ -497,6 +501,10 @@ impl<M: Machine> Cords for CordsOf<M> {
             - self.free.len().min(self.cords.len()) * size_of::<Option<Cord<M>>>()
     }
 
+    fn steps(&self) -> u64 {
+        self.items.steps.get()
+    }
+
     fn len(&self) -> usize {
         self.cords.len() - self.free.len()
     }
@@ -517,6 +525,7 @@ struct Cells<I> {
     timers: BTreeSet<(Slot, Timestamp, ItemKey)>,
     due_of: fn(&I) -> Timestamp,
     heap: usize,
+    steps: cell::Cell<u64>,
 }
 
 struct Cell<I> {
@@ -539,11 +548,17 @@ impl<I: Record> Cells<I> {
             timers: BTreeSet::new(),
             due_of,
             heap: 0,
+            steps: cell::Cell::new(0),
         }
+    }
+
+    fn step(&self) {
+        self.steps.set(self.steps.get() + 1);
     }
 
     fn find(&self, slot: Slot, key: &ItemKey) -> Option<usize> {
         let is_it = |&index: &u32| {
+            self.step();
             let cell = self.cells[index as usize].as_ref();
             cell.is_some_and(|cell| cell.slot == slot && cell.key == *key)
         };
@@ -602,14 +617,18 @@ impl<I: Record> Cells<I> {
             self.cells.push(cell);
             u32::try_from(self.cells.len() - 1).expect("a shard holds fewer than 2^32 items")
         };
-        let cells = &self.cells;
+        let (cells, steps) = (&self.cells, &self.steps);
         self.index.insert_unique(hash, index, |&other| {
+            // Asked for every item that is there, when the table grows.
+            steps.set(steps.get() + 1);
             cells[other as usize].as_ref().map_or(0, |cell| cell.hash)
         });
+        self.step();
         1
     }
 
     fn first_due(&self, slot: Slot) -> Option<(Timestamp, &ItemKey)> {
+        self.step();
         let start = (slot, Timestamp::ZERO, ItemKey::only(0));
         let (of, at, key) = self.timers.range(start..).next()?;
         (*of == slot).then_some((*at, key))
@@ -625,6 +644,7 @@ impl<I: Record> Cells<I> {
         mut gone: impl FnMut(Slot, Timestamp),
     ) {
         for _ in 0..steps.min(self.cells.len()) {
+            self.step();
             self.hand = (self.hand + 1) % self.cells.len();
             let Some(cell) = &mut self.cells[self.hand] else { continue };
             if cell.changed > durable || in_use(cell.slot) || core::mem::take(&mut cell.used) {

@@ -591,6 +591,10 @@ fn items_are_due_by_stream<P: Place>(place: P) {
     assert_eq!(twin.due_items(2, 50, 10), (vec![item(4), item(2), item(3)], at(90)));
     assert_eq!(twin.due_items(2, 50, 2), (vec![item(4), item(2)], at(20)), "what is left is due");
     assert_eq!(twin.due_items(2, 50, 3), (vec![item(4), item(2), item(3)], at(90)));
+    let (page, _) = twin.store().due_items(Number::new(2), at(50), None, 2).expect("readable");
+    let after = twin.store().due_items(Number::new(2), at(50), page.last(), 2).expect("readable");
+    let keys: Vec<_> = after.0.iter().filter_map(|due| due.item.clone()).collect();
+    assert_eq!((keys, after.1), (vec![item(3)], at(90)), "the page behind a due item");
     assert_eq!(twin.due_items(2, 90, 4).1, Timestamp::NEVER);
     assert_eq!(twin.due_items(4, 90, 4), (vec![], Timestamp::NEVER));
 }

@@ -1,9 +1,12 @@
 //! The engine around the machines: one driver, many orders.
 
 mod audit;
+mod cost;
 mod found;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod own;
 mod say;
 mod seeds;
+mod size;
 mod smoke;
