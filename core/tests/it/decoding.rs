@@ -180,7 +180,7 @@ fn every_golden_file_of_a_machine_is_described_by_its_rules() {
         let [heads, items, events] = rules.tags().map(<[Tag]>::len);
         heads + events + if itemless.contains(&rules.name()) { 0 } else { items }
     };
-    let tags: usize = registry.all().map(|rules| tags_of(rules)).sum();
+    let tags: usize = registry.all().map(tags_of).sum();
     assert_eq!(count, tags, "one file for every tag");
 }
 
