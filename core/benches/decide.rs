@@ -286,7 +286,8 @@ impl<M: Machine> Bare<M> {
         self.last += 1;
         let place = Place { position: Position::new(self.last), now };
         let entry = EntryWriter::begin(&mut self.bytes, &mut self.arena, now);
-        let mut out = Out { entry, rows: &mut self.rows, postings: &mut self.postings };
+        let (rows, postings) = (&mut self.rows, &mut self.postings);
+        let mut out = Out { entry, rows, postings, brief: false };
         out.entry.event();
         let filter = &mut self.filter;
         self.cords.perform(slot, &place, false, &mut out, filter, Some(answer));

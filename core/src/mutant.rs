@@ -3,6 +3,7 @@
 //! Without the feature `mutants` the macro is the constant `false` and leaves no code behind.
 
 /// One planted bug, on in this thread only while a test plants it.
+#[cfg_attr(not(feature = "mutants"), expect(unreachable_pub, reason = "public with the feature"))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mutant {
     /// Answers leave before their position is durable.
@@ -17,8 +18,6 @@ pub enum Mutant {
     KeyIgnored,
     /// Replay does not bring back the rows of keys.
     KeyLostOnReplay,
-    /// A key's row is an entry of its own, behind the one with its effect.
-    KeyApart,
     /// A key is honoured for longer than a day.
     KeyNeverExpires,
     /// A frame of an older epoch is accepted.
@@ -43,8 +42,6 @@ pub enum Mutant {
     ClaimWithoutStock,
     /// Timers are not fired before a command.
     TimersSkipped,
-    /// A checkpoint contains what is not durable.
-    CheckpointAhead,
 }
 
 /// Whether a mutant is planted.

@@ -192,10 +192,6 @@ impl<'a> Fields<'a> {
         Ok(*head)
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, Corrupt> {
-        self.array().map(u8::from_le_bytes)
-    }
-
     pub(crate) fn u16(&mut self) -> Result<u16, Corrupt> {
         self.array().map(u16::from_le_bytes)
     }

@@ -19,7 +19,7 @@ mod visit;
 pub use keys::{BUCKET_MS, KEY_LIFE_MS, bucket_of};
 pub use load::{DUE_BATCH, Found, FoundItem, Load, Wanted, find, key_row_key};
 pub(crate) use op::kept_accepted;
-pub use op::{ENTRY_BYTES_MAX, LEGS_MAX};
+pub use op::{ANSWERED_LEGS_MAX, ENTRY_BYTES_MAX, LEGS_MAX};
 pub use read::{Reading, Sweep};
 pub use transaction::{Expand, Message, TxId, Visited};
 

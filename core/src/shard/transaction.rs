@@ -266,6 +266,7 @@ impl Shard {
                     }
                     accepted.push((step, creates));
                 }
+                Ok(Err(_)) if mutant!(LegAlone) && events.count > 0 => break,
                 Ok(Err(refusal)) => {
                     places.iter().for_each(|at| self.cords_mut(at.kind).drop_kept());
                     let leg = is_transaction.then_some(*index);
@@ -545,7 +546,7 @@ impl Shard {
                 self.fail(&mut op, fault, ring, out);
             }
             Ok(Err((refusal, index))) => {
-                self.leave_all(id, &mut tx, mutant!(LegAlone), out);
+                self.leave_all(id, &mut tx, false, out);
                 let leg = is_transaction.then_some(index);
                 let version = self.home_version(&op);
                 self.refuse(&mut op, refusal, leg, rests_on, version, ring);

@@ -48,6 +48,8 @@ pub(crate) struct Sent {
     acked: Position,
     /// The latest time that had been answered for its stream.
     told_at: Timestamp,
+    /// The clock when it was sent.
+    now: Timestamp,
 }
 
 impl Sent {
@@ -56,9 +58,10 @@ impl Sent {
         expected: Expected,
         key: Option<(Key, String)>,
         abandoned: bool,
+        now: Timestamp,
     ) -> Self {
         let (acked, told_at) = (Position::ZERO, Timestamp::ZERO);
-        Self { stream, expected, key, abandoned, acked, told_at }
+        Self { stream, expected, key, abandoned, acked, told_at, now }
     }
 }
 
@@ -119,6 +122,8 @@ impl Audit {
         let Some((_, at)) = rests_on(reply) else { return };
         let place = (key.clone(), what.clone());
         let day = 24 * 3_600_000;
+        let is_old = is_replayed(reply) && sent.now.ms_since(at) >= day;
+        assert!(!is_old, "{sent:?}: {reply:?} was kept for more than a day");
         if let Some((first, first_at)) = self.keys.get(&place)
             && at.ms_since(*first_at) < day
             && (is_replayed(reply) || is_replayed(first))

@@ -7,17 +7,23 @@ use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::shard::{Ask, Key, Reply};
 use quipu_core::words::{Id, Metadata, Position, Timestamp};
 
-fn later(l: &mut Driver, ms: u64) { let t = l.now().ms() + ms; l.set_now(Timestamp::from_ms(t)); }
+fn later(l: &mut Driver, ms: u64) {
+    let t = l.now().ms() + ms;
+    l.set_now(Timestamp::from_ms(t));
+}
 
 #[test]
 fn r1_hold_of_trial_position() {
     let mut l = ledger(1);
     done(l.ask(command::<Account>("a", open())));
     done(l.ask(command::<Account>("a", deposit(10))));
-    let reply = l.ask(Ask::Transaction(vec![
-        leg::<Account>("a", hold(1, None)),
-        leg::<Account>("a", account::Command::Release { hold: id("h9223372036854775807") }),
-    ], None));
+    let reply = l.ask(Ask::Transaction(
+        vec![
+            leg::<Account>("a", hold(1, None)),
+            leg::<Account>("a", account::Command::Release { hold: id("h9223372036854775807") }),
+        ],
+        None,
+    ));
     println!("r1 {reply:?}");
     assert!(matches!(reply, Reply::Refused(_)));
 }
@@ -39,14 +45,19 @@ fn r2_units_lost_on_release() {
         s.config.short_way = short;
         let mut l = Driver::create(s).unwrap();
         let mut d = new_drop(100);
-        if let drop::Command::Create { per_claimant, .. } = &mut d { *per_claimant = Some(3); }
+        if let drop::Command::Create { per_claimant, .. } = &mut d {
+            *per_claimant = Some(3);
+        }
         done(l.ask(command::<Drop>("d", d)));
         let first = done(l.ask(command::<Drop>("d", take("al", 1))));
         done(l.ask(command::<Drop>("d", take("al", 2))));
         let c = Id::made('c', first.position);
         done(l.ask(command::<Drop>("d", drop::Command::Release { claim: c })));
         let r = l.ask(command::<Drop>("d", take("al", 2)));
-        assert!(matches!(r, Reply::Refused(_)), "shards {shards} short {short}: has 2, limit 3, got 2 more: {r:?}");
+        assert!(
+            matches!(r, Reply::Refused(_)),
+            "shards {shards} short {short}: has 2, limit 3, got 2 more: {r:?}"
+        );
     }
 }
 
@@ -55,7 +66,9 @@ fn r3_many_holds_due_at_once_cold() {
     let mut l = ledger(1);
     done(l.ask(command::<Account>("a", open())));
     done(l.ask(command::<Account>("a", deposit(1000))));
-    for _ in 0..70 { done(l.ask(command::<Account>("a", hold(1, Some(60))))); }
+    for _ in 0..70 {
+        done(l.ask(command::<Account>("a", hold(1, Some(60)))));
+    }
     l.checkpoint().unwrap();
     let now = l.now();
     let mut l = l.crash(true, now).unwrap();
@@ -73,7 +86,10 @@ fn r4_reads_after_latch() {
     let mut l = ledger(1);
     done(l.ask(command::<Account>("a", open())));
     l.submit(command::<Account>("a", deposit(1)));
-    while !l.moves().contains(&Move::Settle) { let m = l.moves()[0]; l.step(m); }
+    while !l.moves().contains(&Move::Settle) {
+        let m = l.moves()[0];
+        l.step(m);
+    }
     l.settle(Finish::Failed, false);
     l.run();
     while l.reply().is_some() {}
@@ -90,10 +106,24 @@ fn r4_reads_after_latch() {
 fn r13_version_of_a_put_that_creates_both() {
     use quipu_core::machines::record::{self, Record};
     let mut l = ledger(1);
-    let stream = quipu_core::words::Name::new(quipu_core::words::Book::DEFAULT, <Record as quipu_core::machine::Machine>::KIND, Id::pair(&id("c"), &id("k")));
+    let stream = quipu_core::words::Name::new(
+        quipu_core::words::Book::DEFAULT,
+        <Record as quipu_core::machine::Machine>::KIND,
+        Id::pair(&id("c"), &id("k")),
+    );
     let put = |v: Option<Position>| {
-        let c = record::Command::Put { value: "x".into(), ttl_ms: None, must_be_absent: false, fields: Vec::new(), era: 0 };
-        let mut leg = quipu_core::shard::Leg { stream: stream.clone(), command: quipu_core::machine::Command::of::<Record>(c), options: Default::default() };
+        let c = record::Command::Put {
+            value: "x".into(),
+            ttl_ms: None,
+            must_be_absent: false,
+            fields: Vec::new(),
+            era: 0,
+        };
+        let mut leg = quipu_core::shard::Leg {
+            stream: stream.clone(),
+            command: quipu_core::machine::Command::of::<Record>(c),
+            options: Default::default(),
+        };
         leg.options.if_version = v;
         Ask::Command(leg, None)
     };
@@ -112,14 +142,20 @@ fn r5_timer_lost_while_not_durable() {
     l.submit(command::<Account>("a", hold(1, Some(1))));
     later(&mut l, 2_000);
     // The timer's sweep asks before the log is done.
-    while let Some(m) = l.moves().into_iter().find(|m| matches!(m, Move::Tick(_) | Move::Answer(_))) { l.step(m); }
+    while let Some(m) = l.moves().into_iter().find(|m| matches!(m, Move::Tick(_) | Move::Answer(_)))
+    {
+        l.step(m);
+    }
     l.run();
     later(&mut l, 600_000);
     l.run();
     let frames = l.log().frames();
     println!("frames {}", frames.len());
-    assert!(l.shards()[0].wake_at() != Timestamp::NEVER || frames.iter().map(|f| f.events).sum::<u64>() >= 5,
-        "the hold never expires by itself");
+    assert!(
+        l.shards()[0].wake_at() != Timestamp::NEVER
+            || frames.iter().map(|f| f.events).sum::<u64>() >= 5,
+        "the hold never expires by itself"
+    );
 }
 
 #[test]
@@ -127,7 +163,9 @@ fn r6_replay_of_keyed_answer() {
     let mut l = ledger(1);
     let m = Metadata::new([("k", "v")]).unwrap();
     let mut o = open();
-    if let account::Command::Open { metadata, .. } = &mut o { *metadata = m.clone(); }
+    if let account::Command::Open { metadata, .. } = &mut o {
+        *metadata = m.clone();
+    }
     done(l.ask(command::<Account>("a", o)));
     l.checkpoint().unwrap();
     let first = done(l.ask(keyed::<Account>("k", "a", account::Command::Close)));
@@ -145,7 +183,9 @@ fn r7_keys_after_restart() {
         let mut s = setup(shards);
         s.config.keys_max = 256;
         let mut l = Driver::create(s).unwrap();
-        for a in 0..16 { done(l.ask(command::<Account>(&format!("a{a}"), open()))); }
+        for a in 0..16 {
+            done(l.ask(command::<Account>(&format!("a{a}"), open())));
+        }
         let mut took = Vec::new();
         for k in 0..1500 {
             let a = format!("a{}", k % 16);
@@ -157,7 +197,8 @@ fn r7_keys_after_restart() {
         }
         let now = l.now();
         let mut l = l.crash(true, now).unwrap();
-        let mut again = 0; let mut over = 0;
+        let mut again = 0;
+        let mut over = 0;
         for k in &took {
             let a = format!("a{}", k % 16);
             match l.ask(keyed::<Account>(&format!("k{k}"), &a, deposit(1))) {
@@ -166,7 +207,10 @@ fn r7_keys_after_restart() {
                 o => panic!("{o:?}"),
             }
         }
-        println!("r7 shards {shards}: {} keys, {again} executed twice, {over} overloaded", took.len());
+        println!(
+            "r7 shards {shards}: {} keys, {again} executed twice, {over} overloaded",
+            took.len()
+        );
         let _ = again;
     }
 }
@@ -176,7 +220,8 @@ fn r8_key_used_again_after_a_day() {
     let mut l = ledger(1);
     done(l.ask(command::<Account>("a", open())));
     // Begin a bucket.
-    let ms = l.now().ms(); later(&mut l, 600_000 - ms % 600_000);
+    let ms = l.now().ms();
+    later(&mut l, 600_000 - ms % 600_000);
     assert!(!done(l.ask(keyed::<Account>("k", "a", deposit(1)))).replayed);
     later(&mut l, 24 * 3_600_000);
     assert!(!done(l.ask(keyed::<Account>("k", "a", deposit(1)))).replayed);
@@ -215,10 +260,16 @@ fn r11_memory_is_bounded() {
     s.room = (1 << 20, 1 << 30);
     let mut l = Driver::create(s).unwrap();
     for round in 0..10 {
-        for k in 0..2_000 { l.submit(command::<Ticket>(&format!("t{round}.{k}"), issue())); }
+        for k in 0..2_000 {
+            l.submit(command::<Ticket>(&format!("t{round}.{k}"), issue()));
+        }
         l.run();
         while l.reply().is_some() {}
-        println!("round {round}: {} bytes, {} streams", l.shards()[0].memory(), l.shards()[0].streams_resident());
+        println!(
+            "round {round}: {} bytes, {} streams",
+            l.shards()[0].memory(),
+            l.shards()[0].streams_resident()
+        );
     }
     assert!(l.shards()[0].memory() < 2_000_000);
 }
@@ -229,10 +280,27 @@ fn r12_ring_bytes() {
     let value = "x".repeat(3900);
     let m = Metadata::new([("k", &*value)]).unwrap();
     let mut i = issue();
-    if let ticket::Command::Issue { metadata, .. } = &mut i { *metadata = m.clone(); }
+    if let ticket::Command::Issue { metadata, .. } = &mut i {
+        *metadata = m.clone();
+    }
     done(l.ask(command::<Ticket>("t", i)));
-    let before = { l.run(); l.ring_mut().free() };
-    for n in 0..10 { println!("r12 {:?}", matches!(l.ask(keyed::<Ticket>(&format!("k{n}"), "t", ticket::Command::Revoke { reason: String::new() })), Reply::Done(_))); }
+    let before = {
+        l.run();
+        l.ring_mut().free()
+    };
+    for n in 0..10 {
+        println!(
+            "r12 {:?}",
+            matches!(
+                l.ask(keyed::<Ticket>(
+                    &format!("k{n}"),
+                    "t",
+                    ticket::Command::Revoke { reason: String::new() }
+                )),
+                Reply::Done(_)
+            )
+        );
+    }
     l.run();
     assert_eq!(before, l.ring_mut().free());
 }
@@ -250,7 +318,11 @@ fn r14_absent_key_of_another() {
     let mut l = l.crash(true, now).unwrap();
     assert_eq!(balance(&mut l, "s"), 11);
     l.submit(keyed::<Account>("kA", "s", deposit(1)));
-    let c = account::Command::Charge { amount: amount(1), reference: Some(id("r1")), metadata: Metadata::default() };
+    let c = account::Command::Charge {
+        amount: amount(1),
+        reference: Some(id("r1")),
+        metadata: Metadata::default(),
+    };
     l.submit(Ask::Transaction(vec![leg::<Account>("s", c)], None));
     let b = l.submit(keyed::<Account>("kB", "s", deposit(1)));
     l.step(Move::Answer(1));
@@ -258,7 +330,9 @@ fn r14_absent_key_of_another() {
     l.step(Move::Answer(0));
     l.run();
     while let Some((call, reply)) = l.reply() {
-        if call == b { assert!(done(reply.clone()).replayed, "kB was executed twice: {reply:?}"); }
+        if call == b {
+            assert!(done(reply.clone()).replayed, "kB was executed twice: {reply:?}");
+        }
     }
 }
 
@@ -267,14 +341,24 @@ fn r15_reserved_when_latched() {
     let mut hung = Vec::new();
     for n in 0..12 {
         let mut l = ledger(2);
-        for a in ["a", "b", "c", "d"] { done(l.ask(command::<Account>(a, open()))); }
+        for a in ["a", "b", "c", "d"] {
+            done(l.ask(command::<Account>(a, open())));
+        }
         done(l.ask(command::<Account>("a", deposit(10))));
-        let other = ["b", "c", "d"].into_iter().find(|o| l.home(&read::<Account>(o)) != l.home(&read::<Account>("a"))).unwrap();
+        let other = ["b", "c", "d"]
+            .into_iter()
+            .find(|o| l.home(&read::<Account>(o)) != l.home(&read::<Account>("a")))
+            .unwrap();
         l.submit(command::<Account>("a", deposit(1)));
-        while !l.moves().contains(&Move::Settle) { let m = l.moves()[0]; l.step(m); }
+        while !l.moves().contains(&Move::Settle) {
+            let m = l.moves()[0];
+            l.step(m);
+        }
         l.submit(command::<Account>("a", transfer(other, 5)));
         for _ in 0..n {
-            let Some(m) = l.moves().into_iter().find(|m| matches!(m, Move::Deliver(..))) else { break };
+            let Some(m) = l.moves().into_iter().find(|m| matches!(m, Move::Deliver(..))) else {
+                break;
+            };
             l.step(m);
         }
         l.settle(Finish::Failed, false);
@@ -283,7 +367,9 @@ fn r15_reserved_when_latched() {
         for who in ["a", other] {
             l.submit(read::<Account>(who));
             l.run();
-            if l.reply().is_none() { hung.push((n, who)); }
+            if l.reply().is_none() {
+                hung.push((n, who));
+            }
         }
     }
     assert!(hung.is_empty(), "reads that are never answered: {hung:?}");
@@ -293,7 +379,9 @@ fn r15_reserved_when_latched() {
 fn r16_units_lost_after_restart_default_config() {
     let mut l = ledger(1);
     let mut d = new_drop(100);
-    if let drop::Command::Create { per_claimant, .. } = &mut d { *per_claimant = Some(3); }
+    if let drop::Command::Create { per_claimant, .. } = &mut d {
+        *per_claimant = Some(3);
+    }
     done(l.ask(command::<Drop>("d", d)));
     let first = done(l.ask(command::<Drop>("d", take("al", 1))));
     done(l.ask(command::<Drop>("d", take("al", 2))));

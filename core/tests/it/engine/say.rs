@@ -4,7 +4,7 @@ use quipu_core::driver::{Driver, Setup};
 use quipu_core::machine::{Command, Machine};
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::drop::{self, Drop};
-use quipu_core::machines::ticket::{self, Ticket};
+use quipu_core::machines::ticket;
 use quipu_core::machines::{genesis, registry};
 use quipu_core::shard::{Ask, Key, Leg, Options, Outcome, Reading, Refused, Reply};
 use quipu_core::words::{Amount, Asset, Book, Code, Id, Metadata, Name, Signed};
@@ -132,11 +132,6 @@ pub(crate) fn code(reply: Reply) -> Code {
 pub(crate) fn balance(ledger: &mut Driver, stream: &str) -> i128 {
     let outcome = done(ledger.ask(read::<Account>(stream)));
     outcome.answer.head::<Account>().expect("an account's head").balance.get()
-}
-
-pub(crate) fn tickets(ledger: &mut Driver, stream: &str) -> ticket::Head {
-    let outcome = done(ledger.ask(read::<Ticket>(stream)));
-    outcome.answer.head::<Ticket>().expect("a ticket's head")
 }
 
 pub(crate) fn drops(ledger: &mut Driver, stream: &str) -> drop::Head {

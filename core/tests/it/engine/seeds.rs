@@ -300,9 +300,10 @@ impl Run {
             Ask::Transaction(legs, Some(key)) => Some((key.clone(), format!("{legs:?}"))),
             _ => None,
         };
+        let now = self.driver().now();
         let call = self.driver().submit(ask);
         self.outstanding += 1;
-        self.audit.sent(call, Sent::new(stream, expected, key, abandoned));
+        self.audit.sent(call, Sent::new(stream, expected, key, abandoned, now));
         call
     }
 
