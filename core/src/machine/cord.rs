@@ -107,17 +107,24 @@ fn write_item<M: Machine>(item: &M::Item, arena: &mut Arena, out: &mut Vec<u8>) 
     item.pack(&mut Packer::new(out, arena));
 }
 
+/// One event on one stream: what, where and when, and whether it is a part of the event
+/// that the part before belongs to.
+pub(super) struct Happening<'a, E> {
+    pub(super) event: &'a E,
+    pub(super) place: &'a Place,
+    pub(super) same_event: bool,
+}
+
 /// Carries out one event on one stream: encodes it, applies it, writes the rows it changes.
 pub(super) fn perform<M: Machine>(
     state: &mut CordState,
     head: &mut Option<M::Head>,
     items: &mut dyn ItemStore<M::Item>,
-    event: &M::Event,
-    place: &Place,
-    same_event: bool,
+    happening: &Happening<'_, M::Event>,
     out: &mut Out<'_>,
     answer: Option<&mut Answer>,
 ) {
+    let Happening { event, place, same_event } = *happening;
     let creates = head.is_none();
     if creates {
         state.number = Number::new(place.position.get());

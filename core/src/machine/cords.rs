@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 use rkyv::ser::allocator::Arena;
 
-use super::cord::{CordState, ItemStore, Out, apply, perform, show};
+use super::cord::{CordState, Happening, ItemStore, Out, apply, perform, show};
 use super::lent::{Lent, LentItems, LentOf, typed};
 use super::state::{Items, Place, View};
 use super::{
@@ -330,16 +330,8 @@ impl<M: Machine> Cords for CordsOf<M> {
         let number = if creates { Number::new(place.position.get()) } else { cord.state.number };
         let mut changed =
             OfMut { cells: items, slot, number, filter, added: 0, due: Timestamp::NEVER };
-        perform::<M>(
-            &mut cord.state,
-            &mut cord.head,
-            &mut changed,
-            &event,
-            place,
-            same,
-            out,
-            answer,
-        );
+        let happening = Happening { event: &event, place, same_event: same };
+        perform::<M>(&mut cord.state, &mut cord.head, &mut changed, &happening, out, answer);
         let (added, due) = (changed.added, changed.due);
         cord.state.cells += added;
         let own = cord.head.as_ref().map_or(Timestamp::NEVER, M::due);

@@ -202,7 +202,7 @@ impl<'a> Entries<'a> {
     fn read(&mut self) -> Result<Entry<'a>, Corrupt> {
         let mut fields = Fields(self.bytes);
         let len = fields.u32()? as usize;
-        if len < HEADER_LEN || len % 8 != 0 {
+        if len < HEADER_LEN || !len.is_multiple_of(8) {
             return Err(Corrupt::Range);
         }
         let whole = self.bytes.split_at_checked(len).ok_or(Corrupt::Short)?;

@@ -274,7 +274,7 @@ impl KeyFilter {
     fn groups(&self, hash: u64) -> [usize; 2] {
         let count = (self.slots.len() / GROUP) as u64;
         let other = hash.rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        [hash, other].map(|hash| ((hash >> 32) * count >> 32) as usize * GROUP)
+        [hash, other].map(|hash| (((hash >> 32) * count) >> 32) as usize * GROUP)
     }
 
     fn print(hash: u64) -> u32 {

@@ -202,7 +202,7 @@ pub struct Shard {
     arena: Arena,
     postings: Postings,
     parked: Parked,
-    ops: HashMap<OpId, Op, foldhash::fast::FixedState>,
+    ops: BTreeMap<OpId, Op>,
     op_last: u64,
     queues: HashMap<At, Queue, foldhash::fast::FixedState>,
     loads: BTreeMap<u64, Loading>,
@@ -273,7 +273,7 @@ impl Shard {
             arena: Arena::new(),
             postings: Postings::default(),
             parked: Parked::default(),
-            ops: HashMap::default(),
+            ops: BTreeMap::new(),
             op_last: 0,
             queues: HashMap::default(),
             loads: BTreeMap::new(),
@@ -392,7 +392,8 @@ impl Shard {
         self.now = self.now.min(self.durable.now_limit);
         let failed = || Reply::Failed(fault);
         self.parked.drain(|call| out.push(Effect::Reply(call, failed())));
-        let mut calls: Vec<CallId> = self.ops.drain().filter_map(|(_, op)| op.call).collect();
+        let ops = core::mem::take(&mut self.ops);
+        let mut calls: Vec<CallId> = ops.into_values().filter_map(|op| op.call).collect();
         calls.extend(self.sweeps.drain());
         calls.sort_unstable();
         out.extend(calls.into_iter().map(|call| Effect::Reply(call, failed())));

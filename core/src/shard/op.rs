@@ -305,11 +305,10 @@ impl Shard {
                 Err(fault) => return self.fail(op, fault, ring, out),
             }
         }
-        if let Some(keyed) = op.keyed {
-            match self.look_up_key(at, id, keyed, op, ring, out) {
-                Some(step) => return step,
-                None => {}
-            }
+        if let Some(keyed) = op.keyed
+            && let Some(step) = self.look_up_key(at, id, keyed, op, ring, out)
+        {
+            return step;
         }
         match &op.what {
             What::Touch(sweep) => {
