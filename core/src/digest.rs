@@ -1,10 +1,10 @@
 //! The digest of a ledger's state: what two stores with the same history agree on.
 
 use crate::machine::Registry;
-use crate::records::{Fields, HeadRow, KeyRow, Table, Tag};
+use crate::records::{HeadRow, ItemRow, KeyRow, Table};
 use crate::shard::KEY_LIFE_MS;
 use crate::store::{Store, StoreError};
-use crate::words::{Kind, Timestamp};
+use crate::words::Timestamp;
 
 /// BLAKE3 over the live rows in key order, as of a time: heads, names, items, and the keys
 /// that still live. Without caches and indexes, which follow from these, and without what is
@@ -41,12 +41,9 @@ fn is_live(table: Table, value: &[u8], registry: &Registry, now: Timestamp) -> b
                 .rules(row.name.kind)
                 .is_some_and(|rules| rules.head_due(row.tag, row.head).is_ok())
         }),
-        Table::Item => {
-            let mut fields = Fields(value);
-            fields.array::<8>().is_ok_and(|[kind, number, version, ..]| {
-                let rules = registry.rules(Kind::new(kind));
-                rules.is_some_and(|rules| rules.item_due(Tag { number, version }, fields.0).is_ok())
-            })
-        }
+        Table::Item => ItemRow::read(value).is_ok_and(|row| {
+            let rules = registry.rules(row.kind);
+            rules.is_some_and(|rules| rules.item_due(row.tag, row.item).is_ok())
+        }),
     }
 }
