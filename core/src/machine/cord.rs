@@ -55,7 +55,7 @@ pub struct Out<'a> {
     pub entry: EntryWriter<'a>,
     /// The rows that it changes.
     pub rows: &'a mut Rows,
-    /// The postings of the event at hand.
+    /// The postings of the entry so far. Only kept where assertions are checked.
     pub postings: &'a mut Postings,
     /// Whether answers show nothing but which legs changed something.
     pub brief: bool,
@@ -133,8 +133,9 @@ pub(super) fn perform<M: Machine>(
     let created = creates.then_some(&state.name);
     let range = out.entry.part(kind, number, previous(state, creates), created, same_event, event);
     apply::<M>(state, head, items, event, place, out.rows, out.entry.arena());
-    if let Some(head) = &*head {
-        out.postings.clear();
+    if cfg!(debug_assertions)
+        && let Some(head) = &*head
+    {
         M::postings(head, event, out.postings);
     }
     let Some(answer) = answer.filter(|_| !out.brief) else { return };

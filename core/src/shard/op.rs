@@ -559,6 +559,8 @@ impl Shard {
             out.entry.note(&note);
         }
         let (len, _) = out.entry.finish();
+        debug_assert!(postings.is_balanced(), "an entry's postings sum to zero: {postings:?}");
+        postings.clear();
         self.batch.bytes = bytes;
         self.batch.rows = rows;
         self.arena = arena;
