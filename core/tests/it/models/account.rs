@@ -992,12 +992,8 @@ fn everything(solo: &Solo<Account>) -> (Option<Head>, Vec<Item>, Position) {
     (solo.head().cloned(), items, solo.version())
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(10_000))]
+    #![proptest_config(crate::cases(10_000))]
 
     #[test]
     fn the_machine_does_what_the_model_does(
@@ -1125,7 +1121,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 }
 
 proptest! {
-    #![proptest_config(config(4_000))]
+    #![proptest_config(crate::cases(4_000))]
 
     /// No input makes the machine panic, not even a clock that runs back or a transit that no
     /// leg could have left; and what it accepts still adds up.
