@@ -1,10 +1,10 @@
 //! The digest of a ledger's state: what two stores with the same history agree on.
 
 use crate::machine::Registry;
-use crate::records::{Corrupt, Fields, HeadRow, KeyRow, Table, Tag};
+use crate::records::{Corrupt, HeadRow, ItemRow, KeyRow, Table};
 use crate::shard::KEY_LIFE_MS;
 use crate::store::{Store, StoreError};
-use crate::words::{Kind, Timestamp};
+use crate::words::Timestamp;
 
 /// BLAKE3 over the live rows in key order, as of a time: heads, names, items, and the keys
 /// that still live. Without caches and indexes, which follow from these, and without keys
@@ -55,10 +55,9 @@ fn is_live(
             rules.describe_head(row.tag, row.head)?;
         }
         Table::Item => {
-            let mut fields = Fields(value);
-            let [kind, number, version, ..] = fields.array::<8>()?;
-            let rules = registry.rules(Kind::new(kind)).ok_or(Corrupt::Tag)?;
-            rules.describe_item(Tag { number, version }, fields.0)?;
+            let row = ItemRow::read(value)?;
+            let rules = registry.rules(row.kind).ok_or(Corrupt::Tag)?;
+            rules.describe_item(row.tag, row.item)?;
         }
     }
     Ok(true)

@@ -14,7 +14,7 @@ use super::{
     Answer, Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Shows, Stamp,
 };
 use crate::filter::Filter;
-use crate::records::{Corrupt, Fields, HeadRow, Record, Rows, Tag};
+use crate::records::{Corrupt, HeadRow, ItemRow, Record, Rows, Tag};
 use crate::words::{Book, Name, Number, Position, Refusal, Timestamp};
 
 /// The place of a stream in its shard's memory.
@@ -277,14 +277,11 @@ impl<M: Machine> Cords for CordsOf<M> {
         let item = match row {
             None => None,
             Some(row) => {
-                let mut fields = Fields(row);
-                let [kind, number, version, 0, 0, 0, 0, 0] = fields.array()? else {
-                    return Err(Corrupt::Range);
-                };
-                if kind != M::KIND.get() {
+                let row = ItemRow::read(row)?;
+                if row.kind != M::KIND {
                     return Err(Corrupt::Tag);
                 }
-                Some(M::Item::unpack(Tag { number, version }, fields.0)?)
+                Some(M::Item::unpack(row.tag, row.item)?)
             }
         };
         let (cord, items) = self.parts(slot);

@@ -458,11 +458,11 @@ impl Shard {
         self.cords.iter().flatten().map(|cords| cords.len()).sum()
     }
 
-    /// How many places of its item tables it has looked at, ever. For tests that compare the
+    /// How many places of its tables of items and keys it has looked at, ever. For tests that compare the
     /// work of a command on a stream of ten items with that on one of a million.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.cords.iter().flatten().map(|cords| cords.steps()).sum()
+        self.cords.iter().flatten().map(|cords| cords.steps()).sum::<u64>() + self.keys.steps()
     }
 
     /// Notes a stream of the store for the filter, when a ledger is opened.
