@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 use rkyv::ser::allocator::Arena;
 
-use super::cord::{CordState, ItemStore, Out, apply, perform, show};
+use super::cord::{CordState, ItemStore, Out, Shown, apply, perform, show, shown};
 use super::lent::{Lent, LentItems, LentOf, typed};
 use super::state::{Items, Place, View};
 use super::{
@@ -357,7 +357,8 @@ impl<M: Machine> Cords for CordsOf<M> {
     fn show(&self, slot: Slot, shows: &Shows, arena: &mut Arena, answer: &mut Answer) {
         let cord = self.cord(slot);
         let items = Of { cells: &self.items, slot };
-        show::<M>(&cord.state, cord.head.as_ref(), &items, shows, arena, answer);
+        let head = cord.head.as_ref().map(|head| Shown { head, packed: None });
+        show::<M>(&cord.state, head, &items, shows, arena, answer);
     }
 
     fn due(&self, slot: Slot, now: Timestamp) -> Option<Option<ItemKey>> {
@@ -399,13 +400,15 @@ impl<M: Machine> Cords for CordsOf<M> {
         let mut filter = Filter::new(64);
         let due = Timestamp::NEVER;
         let mut changed = OfMut { cells: items, slot, number, filter: &mut filter, added: 0, due };
-        apply::<M>(&mut cord.state, &mut cord.head, &mut changed, &event, place, rows, arena);
+        let Cord { state, head } = cord;
+        let packed = apply::<M>(state, head, &mut changed, &event, place, rows, arena);
         if let Some(answer) = answer {
             let shows = M::shows(&event, place);
             if shows.event {
                 answer.add_event(M::KIND, number, tag, payload);
             }
-            show::<M>(&cord.state, cord.head.as_ref(), &changed, &shows, arena, answer);
+            let head = shown(cord.head.as_ref(), rows, packed);
+            show::<M>(&cord.state, head, &changed, &shows, arena, answer);
         }
         let added = changed.added;
         cord.state.cells += added;
