@@ -180,7 +180,8 @@ impl<M: Machine> Cords for CordsOf<M> {
         let is_it = |&index: &u32| {
             let cord = self.cords[index as usize].as_ref();
             cord.is_some_and(|cord| {
-                cord.state.name.book == book && cord.state.name.id.as_str() == id
+                let CordState { hash: other, name, .. } = &cord.state;
+                *other == hash && name.book == book && name.id.as_str() == id
             })
         };
         self.names.find(hash, is_it).copied().map(Slot)

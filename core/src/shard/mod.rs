@@ -199,7 +199,8 @@ pub struct Shard {
     durable: Published,
     batch: Batch,
     last: Position,
-    arena: Arena,
+    /// `None` while an entry is written: an arena without anything in it allocates too.
+    arena: Option<Arena>,
     postings: Postings,
     parked: Parked,
     ops: HashMap<OpId, Op, foldhash::fast::FixedState>,
@@ -270,7 +271,7 @@ impl Shard {
             durable,
             batch: Batch::default(),
             last: durable.watermark,
-            arena: Arena::new(),
+            arena: Some(Arena::new()),
             postings: Postings::default(),
             parked: Parked::default(),
             ops: HashMap::default(),
@@ -380,7 +381,8 @@ impl Shard {
 
     /// Takes what happened since the last time. The committer writes it in order.
     pub fn take_batch(&mut self) -> Batch {
-        core::mem::take(&mut self.batch)
+        let next = self.batch.same_size();
+        core::mem::replace(&mut self.batch, next)
     }
 
     /// The log failed: nothing more is acknowledged, and every call under way gets to know.
@@ -429,7 +431,7 @@ impl Shard {
     /// Where a stream lives, among that many shards.
     #[must_use]
     pub fn of(name: &Name, shards: usize) -> usize {
-        route(name) as usize % shards
+        shard_of(name_hash(name), shards)
     }
 
     /// Where an idempotency key lives, among that many shards.
@@ -533,19 +535,19 @@ impl Shard {
 
     /// The place of a stream in memory; one that is not there yet gets a place to be read into.
     fn locate(&mut self, name: &Name) -> At {
-        let hash = name_hash(name);
+        self.locate_by(name_hash(name), name)
+    }
+
+    /// The same, of a name whose hash is known.
+    fn locate_by(&mut self, hash: u64, name: &Name) -> At {
         let kind = name.kind;
+        if let Some(slot) = self.cords(kind).find(hash, name.book, name.id.as_str()) {
+            return At { kind, slot };
+        }
+        // Only now: the filter is one more line of memory that is in no cache.
         let known = !self.filter.may_hold(hash);
-        let cords = self.cords_mut(kind);
-        let slot = match cords.find(hash, name.book, name.id.as_str()) {
-            Some(slot) => slot,
-            None => {
-                let slot = cords.add(hash, name.clone(), known);
-                self.grown += 1;
-                slot
-            }
-        };
-        At { kind, slot }
+        self.grown += 1;
+        At { kind, slot: self.cords_mut(kind).add(hash, name.clone(), known) }
     }
 
     /// Asks the store for something of a stream. One question at a time, and while it is
@@ -594,6 +596,11 @@ pub(crate) fn name_hash(name: &Name) -> u64 {
 
 /// The part of a name's hash that says on which shard its stream lives. Keys of idempotency
 /// begin with it on the disk, so it never changes.
-fn route(name: &Name) -> u32 {
-    (name_hash(name).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+fn route(hash: u64) -> u32 {
+    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// Where a stream lives, among that many shards, by the hash of its name.
+fn shard_of(hash: u64, shards: usize) -> usize {
+    route(hash) as usize % shards
 }
