@@ -34,6 +34,11 @@ pub enum Accepted {
 pub trait Cords: Send {
     /// Finds a stream that is in memory.
     fn find(&self, hash: u64, book: Book, id: &str) -> Option<Slot>;
+    /// Where a stream may be, by the hash of its name alone: a hint for [`touch`](Self::touch).
+    fn glance(&self, hash: u64) -> Option<Slot>;
+    /// Reads a little of a place, so that its memory is near when it is used; a place need not
+    /// be in use. What it gives means nothing: it only keeps the reads from being left out.
+    fn touch(&self, slot: Slot) -> u64;
     /// Makes a place in memory for a stream: one that was never there (`known`), or one that
     /// is to be filled once it has been read.
     fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot;
@@ -185,6 +190,19 @@ impl<M: Machine> Cords for CordsOf<M> {
             })
         };
         self.names.find(hash, is_it).copied().map(Slot)
+    }
+
+    fn glance(&self, hash: u64) -> Option<Slot> {
+        self.names.find(hash, |_| true).copied().map(Slot)
+    }
+
+    fn touch(&self, slot: Slot) -> u64 {
+        let Some(Some(cord)) = self.cords.get(slot.0 as usize) else { return 0 };
+        // One field of each line of memory, as near as names of fields can say.
+        let state = &cord.state;
+        let own = cord.head.as_ref().map_or(Timestamp::NEVER, M::due);
+        let id = state.name.id.as_str().as_bytes().first();
+        state.hash ^ state.mark ^ state.due.ms() ^ own.ms() ^ id.map_or(0, |&byte| byte.into())
     }
 
     fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot {
