@@ -231,6 +231,9 @@ impl Shard {
 
     /// Asks again for those sweeps whose last batch is durable now.
     pub(super) fn continue_sweeps(&mut self, out: &mut Vec<Effect>) {
+        if !self.sweeps.is_busy() {
+            return;
+        }
         let durable = self.durable.watermark;
         let ready = |sweeping: &Sweeping| sweeping.waits.is_some_and(|waits| waits <= durable);
         let under_way = self.sweeps.under_way.iter();

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::keys::{Keyed, KeyedAs, Seen, bucket_of};
 use super::{
     Ask, At, CallId, Effect, Key, Leg, Loading, Options, Outcome, Queue, Reading, Refused, Reply,
-    Shard, Wanted, key_row_key,
+    Shard, Wanted, key_row_key, name_hash, shard_of,
 };
 use crate::batch::{EntryAt, Ring};
 use crate::machine::{
@@ -96,10 +96,13 @@ impl Shard {
         ring: &mut dyn Ring,
         out: &mut Vec<Effect>,
     ) {
-        if let Err(fault) = self.check_admission(&ask) {
-            out.push(Effect::Reply(call, Reply::Failed(fault)));
-            return;
-        }
+        let hash = match self.check_admission(&ask) {
+            Ok(hash) => hash,
+            Err(fault) => {
+                out.push(Effect::Reply(call, Reply::Failed(fault)));
+                return;
+            }
+        };
         let (slots, bytes) = room(&ask);
         if bytes > ENTRY_BYTES_MAX {
             out.push(Effect::Reply(call, Reply::Failed(Fault::TooLarge)));
@@ -126,18 +129,18 @@ impl Shard {
                     let only = (&leg.stream, &leg.command, &leg.options);
                     Keyed::new(&self.config.secret, &key, &leg.stream, KeyedAs::Command, &[only])
                 });
-                op.home = Some(self.locate(&leg.stream));
+                op.home = Some(self.locate_by(hash, &leg.stream));
                 op.what = What::Command(leg);
             }
             Ask::Transaction(legs, key) => {
                 if let Some(key) = key {
                     op.keyed = Some(self.keyed_transaction(&key, &legs));
-                    op.home = Some(self.locate(&legs[0].stream));
+                    op.home = Some(self.locate_by(hash, &legs[0].stream));
                 }
                 op.what = What::Transaction(legs);
             }
             Ask::Read(reading) => {
-                op.home = Some(self.locate(&reading.stream));
+                op.home = Some(self.locate_by(hash, &reading.stream));
                 op.what = What::Read(reading);
             }
             Ask::Sweep(sweep) => {
@@ -154,10 +157,11 @@ impl Shard {
         Keyed::new(&self.config.secret, key, &legs[0].stream, KeyedAs::Transaction, &parts)
     }
 
-    fn check_admission(&self, ask: &Ask) -> Result<(), Fault> {
+    /// Checks that an ask may come in, and gives the hash of the name of its home.
+    fn check_admission(&self, ask: &Ask) -> Result<u64, Fault> {
         if let Some(fault) = self.latched {
-            let is_read = matches!(ask, Ask::Read(_));
-            return if is_read { Ok(()) } else { Err(fault) };
+            let Ask::Read(reading) = ask else { return Err(fault) };
+            return self.home_of_read(reading).ok_or(Fault::Internal);
         }
         if self.stopping {
             return Err(Fault::Stopping);
@@ -167,21 +171,31 @@ impl Shard {
         }
         let known =
             |leg: &Leg| self.knows(leg.stream.kind) && leg.command.kind() == leg.stream.kind;
-        let sound = match ask {
-            Ask::Command(leg, _) => known(leg) && self.is_home(&leg.stream),
+        let home = match ask {
+            Ask::Command(leg, _) if known(leg) => self.hash_if_home(&leg.stream),
             Ask::Transaction(legs, key) => {
                 let bounded = (1..=LEGS_MAX).contains(&legs.len());
-                let home = key.is_none() || self.is_home(&legs[0].stream);
-                bounded && home && legs.iter().all(known)
+                match key {
+                    _ if !bounded || !legs.iter().all(known) => None,
+                    Some(_) => self.hash_if_home(&legs[0].stream),
+                    None => Some(0),
+                }
             }
-            Ask::Read(reading) => self.knows(reading.stream.kind) && self.is_home(&reading.stream),
-            Ask::Sweep(_) => true,
+            Ask::Read(reading) => self.home_of_read(reading),
+            Ask::Command(..) => None,
+            Ask::Sweep(_) => Some(0),
         };
-        if sound { Ok(()) } else { Err(Fault::Internal) }
+        home.ok_or(Fault::Internal)
     }
 
-    pub(super) fn is_home(&self, stream: &Name) -> bool {
-        Self::of(stream, self.config.shards) == self.config.shard
+    fn home_of_read(&self, reading: &Reading) -> Option<u64> {
+        if self.knows(reading.stream.kind) { self.hash_if_home(&reading.stream) } else { None }
+    }
+
+    /// The hash of a stream's name, if the stream lives here.
+    pub(super) fn hash_if_home(&self, stream: &Name) -> Option<u64> {
+        let hash = name_hash(stream);
+        (shard_of(hash, self.config.shards) == self.config.shard).then_some(hash)
     }
 
     fn reserve(&self, slots: u64, bytes: u64, ring: &mut dyn Ring) -> Result<(), Fault> {
@@ -189,7 +203,7 @@ impl Shard {
     }
 
     /// Puts an ask behind those that wait for the same stream, or runs it at once.
-    pub(super) fn enqueue(&mut self, op: Op, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+    pub(super) fn enqueue(&mut self, mut op: Op, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
         let Some(at) = op.home else {
             self.op_last += 1;
             let id = OpId(self.op_last);
@@ -198,7 +212,6 @@ impl Shard {
             return;
         };
         let state = self.cords(at.kind).state(at.slot);
-        let mut op = op;
         if state.known && !state.busy && !state.reserved && state.due > self.now {
             // The usual case: nothing waits, nothing is missing.
             if let Step::Done = self.step(at, None, &mut op, ring, out) {
@@ -409,7 +422,7 @@ impl Shard {
             Expansion::Legs(legs) => {
                 let legs = parts_of(0, &leg.stream, &leg.options, legs);
                 if self.config.short_way
-                    && let Some(places) = self.at_hand(&legs)
+                    && let Some(places) = self.at_hand(Some((&leg.stream, at)), &legs)
                 {
                     self.short_way(op, &legs, &places, ring, out);
                     return Step::Done;
@@ -431,6 +444,9 @@ impl Shard {
         let cords = self.cords(at.kind);
         cords.needs(command, &mut needs);
         let mut missing = Vec::new();
+        if needs.keys().is_empty() {
+            return missing;
+        }
         cords.missing(at.slot, needs.keys(), &self.filter, &mut missing);
         missing
     }
@@ -517,9 +533,9 @@ impl Shard {
     }
 
     pub(super) fn show(&mut self, at: At, shows: &Shows, answer: &mut Answer) {
-        let mut arena = core::mem::take(&mut self.arena);
+        let mut arena = self.arena.take().unwrap_or_default();
         self.cords(at.kind).show(at.slot, shows, &mut arena, answer);
-        self.arena = arena;
+        self.arena = Some(arena);
     }
 
     /// Performs the oldest kept event of a live stream.
@@ -551,7 +567,7 @@ impl Shard {
         let now = self.now;
         let mut bytes = core::mem::take(&mut self.batch.bytes);
         let mut rows = core::mem::take(&mut self.batch.rows);
-        let mut arena = core::mem::take(&mut self.arena);
+        let mut arena = self.arena.take().unwrap_or_default();
         let mut postings = core::mem::take(&mut self.postings);
         let entry = EntryWriter::begin(&mut bytes, &mut arena, now);
         let mut out = Out { entry, rows: &mut rows, postings: &mut postings, brief: op.is_brief() };
@@ -563,7 +579,7 @@ impl Shard {
         postings.clear();
         self.batch.bytes = bytes;
         self.batch.rows = rows;
-        self.arena = arena;
+        self.arena = Some(arena);
         self.postings = postings;
         debug_assert!(op.slots >= events, "slots were reserved");
         debug_assert!(op.bytes >= len as u64, "{len} bytes of {} were reserved", op.bytes);
@@ -586,7 +602,8 @@ impl Shard {
         let (start, rows) = before.map_or((0, 0), |before| (before.end, before.rows_end));
         self.batch.bytes.truncate(start as usize);
         self.batch.rows.truncate(rows as usize);
-        let mut writer = EntryWriter::begin(&mut self.batch.bytes, &mut self.arena, self.now);
+        let arena = self.arena.get_or_insert_default();
+        let mut writer = EntryWriter::begin(&mut self.batch.bytes, arena, self.now);
         writer.void(events as u16);
         writer.finish();
         let end = self.batch.bytes.len() as u32;

@@ -190,16 +190,16 @@ impl Shard {
                 }
             }
         }
-        let places = self.at_hand(&parts)?;
+        let places = self.at_hand(None, &parts)?;
         Some((parts, places))
     }
 
     /// The place of a stream that lives here and is in memory.
     fn here(&mut self, name: &Name) -> Option<At> {
-        if !self.knows(name.kind) || !self.is_home(name) {
+        if !self.knows(name.kind) {
             return None;
         }
-        let at = self.locate(name);
+        let at = self.locate_by(self.hash_if_home(name)?, name);
         self.cords(at.kind).state(at.slot).known.then_some(at)
     }
 
@@ -210,12 +210,20 @@ impl Shard {
     }
 
     /// The places of all steps' streams, if each is here, in memory, free and named once.
-    pub(super) fn at_hand(&mut self, parts: &[Part]) -> Option<Vec<At>> {
+    /// Where one of the streams is may be known already.
+    pub(super) fn at_hand(
+        &mut self,
+        located: Option<(&Name, At)>,
+        parts: &[Part],
+    ) -> Option<Vec<At>> {
         self.mark += 1;
         let mark = self.mark;
         let mut places = Vec::with_capacity(parts.len());
         for (_, name, command, _) in parts {
-            let at = self.here(name)?;
+            let at = match located {
+                Some((located, at)) if located == name => at,
+                _ => self.here(name)?,
+            };
             let now = self.now;
             let state = self.cords_mut(at.kind).state_mut(at.slot);
             if state.reserved || state.due <= now || state.mark == mark {
