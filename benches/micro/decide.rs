@@ -2,12 +2,14 @@
 //!
 //! A million streams are warm and asked in random order. Every 512 asks the batch is taken and
 //! published, as a committer would, so that the answers leave. Asks are made, and batches
-//! dropped, outside of the time that counts: callers and committer do that.
+//! dropped, outside of the time that counts: callers and committer do that. The variants "in
+//! groups" let the shard look ahead at so many asks; the others show it one at a time.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use quipu_core::batch::{Batch, MemoryRing};
 use quipu_core::commit::Published;
 use quipu_core::filter::Filter;
@@ -20,7 +22,9 @@ use quipu_core::machines::flow::{self, Flow};
 use quipu_core::machines::registry;
 use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::records::{EntryWriter, Rows};
-use quipu_core::shard::{Ask, CallId, Config, Effect, Key, Leg, Options, Reading, Reply, Shard};
+use quipu_core::shard::{
+    Ask, CallId, Config, Effect, Key, LOOK_AHEAD, Leg, Options, Reading, Reply, Shard,
+};
 use quipu_core::words::{
     Amount, Asset, Book, Id, Metadata, Name, Position, Refusal, Signed, Timestamp,
 };
@@ -38,9 +42,7 @@ fn through_a_shard(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1)).sample_size(10);
 
     let mut tickets = Course::new(STREAMS, with_tickets, |index| claim(&pick_once(index)));
-    group.bench_function("ticket claim", |bencher| {
-        bencher.iter_custom(|count| tickets.run(count));
-    });
+    measure(&mut group, "ticket claim", &mut tickets);
     drop(tickets);
 
     let mut accounts = Course::new(u64::MAX, with_accounts, |index| {
@@ -48,14 +50,14 @@ fn through_a_shard(criterion: &mut Criterion) {
         let metadata = Metadata::default();
         ask::<Account>(&from, account::Command::Transfer { to: id(&to), amount: one(), metadata })
     });
-    group.bench_function("transfer", |bencher| bencher.iter_custom(|count| accounts.run(count)));
+    measure(&mut group, "transfer", &mut accounts);
     let mut accounts = accounts.with(|index| ask::<Account>(&pick(index), deposit(one())));
-    group.bench_function("deposit", |bencher| bencher.iter_custom(|count| accounts.run(count)));
+    measure(&mut group, "deposit", &mut accounts);
     let mut accounts = accounts.with(|index| {
         let stream = Name::new(Book::DEFAULT, Account::KIND, id(&pick(index)));
         Ask::Read(Reading { stream, items: Vec::new() })
     });
-    group.bench_function("read", |bencher| bencher.iter_custom(|count| accounts.run(count)));
+    measure(&mut group, "read", &mut accounts);
     drop(accounts);
 
     let mut keyed = Course::new(2 * STREAMS, with_accounts, |index| {
@@ -64,21 +66,29 @@ fn through_a_shard(criterion: &mut Criterion) {
         };
         Ask::Command(leg, Some(Key::new(&format!("key-{index:016}")).expect("a sound key")))
     });
-    group.bench_function("keyed deposit", |bencher| bencher.iter_custom(|count| keyed.run(count)));
+    measure(&mut group, "keyed deposit", &mut keyed);
     drop(keyed);
 
     let mut flows = Course::new(u64::MAX, with_flows, |index| {
         ask::<Flow>(&pick_once(index), flow::Command::Settle)
     });
-    group.bench_function("flow settle", |bencher| bencher.iter_custom(|count| flows.run(count)));
+    measure(&mut group, "flow settle", &mut flows);
     drop(flows);
 
     let mut drops = Course::new(STREAMS, with_a_drop, |index| {
         let claimant = id(&pick(index));
         ask::<Drop>("d", drop::Command::Claim { claimant, quantity: 1, pay_from: None })
     });
-    group.bench_function("drop claim", |bencher| bencher.iter_custom(|count| drops.run(count)));
+    measure(&mut group, "drop claim", &mut drops);
     group.finish();
+}
+
+/// One ask at a time, then in groups that the shard sees before.
+fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, course: &mut Course) {
+    for (name, size) in [(name.to_owned(), 1), (format!("{name} in groups"), LOOK_AHEAD)] {
+        course.group = size;
+        group.bench_function(name, |bencher| bencher.iter_custom(|count| course.run(count)));
+    }
 }
 
 /// The same claims and deposits with tables, rows and log entries, but without what a shard
@@ -86,9 +96,11 @@ fn through_a_shard(criterion: &mut Criterion) {
 fn through_cords(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cords");
     group.throughput(Throughput::Elements(1)).sample_size(10);
-    group.bench_function("ticket claim", |bencher| {
-        bencher.iter_custom(Bare::<Ticket>::claims);
-    });
+    for (name, size) in [("ticket claim", 1), ("ticket claim in groups", LOOK_AHEAD)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|count| Bare::<Ticket>::claims(count, size));
+        });
+    }
     group.finish();
 }
 
@@ -133,6 +145,7 @@ struct Course {
     calls: u64,
     index: u64,
     renewed_at: u64,
+    group: usize,
     fill: fn(&mut Self),
     ask: fn(u64) -> Ask,
 }
@@ -145,7 +158,8 @@ impl Course {
         let shard = Shard::new(config, &registry(), Published::default());
         let ring = MemoryRing::new(Position::new(1), u64::MAX >> 1, u64::MAX >> 1);
         let (out, now) = (Vec::new(), START_MS);
-        let mut course = Self { shard, ring, out, now, calls: 0, index: 0, renewed_at, fill, ask };
+        let (calls, index, group) = (0, 0, 1);
+        let mut course = Self { shard, ring, out, now, calls, index, renewed_at, group, fill, ask };
         course.shard.noted_all();
         fill(&mut course);
         course
@@ -161,7 +175,11 @@ impl Course {
         let mut spent = Duration::ZERO;
         for _ in 0..count.div_ceil(TICK) {
             if self.index + TICK > self.renewed_at {
+                let group = self.group;
+                // The old streams go first: two millions of them would take twice the memory.
+                self.shard = Shard::new(Config::new(0, 1), &registry(), Published::default());
                 *self = Self::new(self.renewed_at, self.fill, self.ask);
+                self.group = group;
             }
             let asks: Vec<Ask> = (self.index..self.index + TICK).map(self.ask).collect();
             self.index += TICK;
@@ -175,11 +193,20 @@ impl Course {
     fn tick(&mut self, asks: Vec<Ask>) -> (Duration, Batch) {
         let wanted = asks.len();
         let start = Instant::now();
-        for ask in asks {
-            self.calls += 1;
-            let (call, now) = (CallId(self.calls), Timestamp::from_ms(self.now));
-            self.shard.submit(call, ask, now, &mut self.ring, &mut self.out);
+        let now = Timestamp::from_ms(self.now);
+        let mut asks = asks;
+        let mut rest = asks.drain(..);
+        while !rest.as_slice().is_empty() {
+            let group = self.group.min(rest.len());
+            if group > 1 {
+                self.shard.look_ahead(&rest.as_slice()[..group]);
+            }
+            for ask in rest.by_ref().take(group) {
+                self.calls += 1;
+                self.shard.submit(CallId(self.calls), ask, now, &mut self.ring, &mut self.out);
+            }
         }
+        drop(rest);
         let batch = self.shard.take_batch();
         let watermark = Position::new(self.ring.next().get() - 1);
         let durable = Published { watermark, now_limit: Timestamp::NEVER };
@@ -302,7 +329,7 @@ impl<M: Machine> Bare<M> {
 }
 
 impl Bare<Ticket> {
-    fn claims(count: u64) -> Duration {
+    fn claims(count: u64, group: usize) -> Duration {
         let mut bare = Self::new();
         let mut slots = Vec::new();
         let mut used = 0;
@@ -321,10 +348,18 @@ impl Bare<Ticket> {
             let order: Vec<Slot> =
                 (used..used + TICK).map(|index| slots[shuffled(index) as usize]).collect();
             used += TICK;
+            let ahead = order.clone();
             answers.fill_with(Answer::default);
             let start = Instant::now();
-            for ((command, slot), answer) in commands.into_iter().zip(order).zip(&mut answers) {
-                bare.ask(slot, &command, answer).expect("a fresh ticket");
+            let mut asks = commands.into_iter().zip(order).zip(&mut answers);
+            while asks.len() > 0 {
+                if group > 1 {
+                    let near = &ahead[ahead.len() - asks.len()..][..group.min(asks.len())];
+                    black_box(near.iter().fold(0, |read, slot| read ^ bare.cords.touch(*slot)));
+                }
+                for ((command, slot), answer) in asks.by_ref().take(group) {
+                    bare.ask(slot, &command, answer).expect("a fresh ticket");
+                }
             }
             bare.clear();
             spent += start.elapsed();

@@ -56,6 +56,16 @@ impl Batch {
         self.entries.is_empty()
     }
 
+    /// An empty one with room for as much: ticks are alike, and what grows is copied.
+    #[must_use]
+    pub(crate) fn same_size(&self) -> Self {
+        Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            rows: self.rows.same_size(),
+            entries: Vec::with_capacity(self.entries.len()),
+        }
+    }
+
     /// The bytes and the rows of one entry.
     #[must_use]
     pub fn entry(&self, index: usize) -> (&[u8], core::ops::Range<usize>) {

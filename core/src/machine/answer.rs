@@ -1,10 +1,7 @@
 //! Answers: the pieces of state that an outcome shows, packed once and kept as they were.
 
-use rkyv::ser::allocator::Arena;
-use smallvec::SmallVec;
-
 use super::{ItemKey, Machine};
-use crate::records::{Corrupt, Packer, Record, Tag, padding};
+use crate::records::{Corrupt, Record, Tag, padding};
 use crate::words::{Kind, Number, Position, Timestamp, Version};
 
 /// What an accepted command answers, as packed records.
@@ -19,12 +16,17 @@ use crate::words::{Kind, Number, Position, Timestamp, Version};
 ///
 /// An idempotency key keeps these bytes, so a repeat shows exactly what the first showed.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Answer(SmallVec<[u8; 96]>);
+pub struct Answer(Vec<u8>);
 
 const EVENT: u8 = 1;
 const HEAD: u8 = 2;
 const ITEM: u8 = 3;
 const LEG: u8 = 4;
+
+/// What every piece begins with.
+const FRONT_LEN: usize = 16;
+/// What a head has before its record.
+const STAMP_LEN: usize = 24;
 
 /// One piece of an answer.
 #[derive(Clone, PartialEq, Debug)]
@@ -70,7 +72,7 @@ impl Answer {
     /// An answer out of bytes that were kept.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self(SmallVec::from_slice(bytes))
+        Self(bytes.to_vec())
     }
 
     /// The bytes to keep.
@@ -148,61 +150,71 @@ impl Answer {
     }
 
     pub(crate) fn add_event(&mut self, kind: Kind, number: Number, tag: Tag, record: &[u8]) {
-        self.begin(EVENT, kind, number, tag, record.len());
-        self.0.extend_from_slice(record);
-        self.pad(record.len());
+        let start = self.begin(EVENT, kind, number, tag, record.len());
+        self.end(start, |out| out.extend_from_slice(record));
     }
 
-    pub(crate) fn add_head<R: Record>(
+    /// Adds a head; `record` appends its packed record, of about `len` bytes.
+    pub(crate) fn add_head(
         &mut self,
         kind: Kind,
         number: Number,
         stamp: Stamp,
-        head: &R,
-        arena: &mut Arena,
+        tag: Tag,
+        len: usize,
+        record: impl FnOnce(&mut Vec<u8>),
     ) {
-        let record = packed(head, arena);
-        self.begin(HEAD, kind, number, head.tag(), record.len());
-        for word in [stamp.version.get(), stamp.created.ms(), stamp.updated.ms()] {
-            self.0.extend_from_slice(&word.to_le_bytes());
+        let start = self.begin(HEAD, kind, number, tag, STAMP_LEN + len);
+        let words = [stamp.version.get(), stamp.created.ms(), stamp.updated.ms()];
+        let mut bytes = [0; STAMP_LEN];
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
         }
-        self.0.extend_from_slice(&record);
-        self.pad(record.len());
+        self.0.extend_from_slice(&bytes);
+        self.end(start, record);
     }
 
-    pub(crate) fn add_item<R: Record>(
+    /// Adds an item; `record` appends its packed record, of about `len` bytes.
+    pub(crate) fn add_item(
         &mut self,
         kind: Kind,
         number: Number,
         key: &ItemKey,
-        item: &R,
-        arena: &mut Arena,
+        tag: Tag,
+        len: usize,
+        record: impl FnOnce(&mut Vec<u8>),
     ) {
-        let record = packed(item, arena);
-        self.begin(ITEM, kind, number, item.tag(), record.len());
         let key = key.as_bytes();
+        let start = self.begin(ITEM, kind, number, tag, 16 + key.len() + len);
         self.0.extend_from_slice(&(key.len() as u64).to_le_bytes());
         self.0.extend_from_slice(key);
         self.pad(key.len());
-        self.0.extend_from_slice(&record);
-        self.pad(record.len());
+        self.end(start, record);
     }
 
-    fn begin(&mut self, what: u8, kind: Kind, number: Number, tag: Tag, len: usize) {
-        self.0.extend_from_slice(&[what, kind.get(), tag.number, tag.version]);
-        self.0.extend_from_slice(&(len as u32).to_le_bytes());
-        self.0.extend_from_slice(&number.get().to_le_bytes());
+    /// Begins a piece, with room for about `len` bytes behind its fixed front. Gives where.
+    fn begin(&mut self, what: u8, kind: Kind, number: Number, tag: Tag, len: usize) -> usize {
+        let start = self.0.len();
+        self.0.reserve(FRONT_LEN + len + 8);
+        let mut front = [0; FRONT_LEN];
+        front[..4].copy_from_slice(&[what, kind.get(), tag.number, tag.version]);
+        front[8..].copy_from_slice(&number.get().to_le_bytes());
+        self.0.extend_from_slice(&front);
+        start
+    }
+
+    /// Ends a piece with its record, whose length is written into the front.
+    fn end(&mut self, start: usize, record: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.0.len();
+        record(&mut self.0);
+        let len = self.0.len() - before;
+        self.0[start + 4..start + 8].copy_from_slice(&(len as u32).to_le_bytes());
+        self.pad(len);
     }
 
     fn pad(&mut self, len: usize) {
-        self.0.resize(self.0.len() + padding(len), 0);
+        self.0.extend_from_slice(&[0; 8][..padding(len)]);
     }
-}
-
-fn packed<R: Record>(record: &R, arena: &mut Arena) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(size_of::<R>());
-    record.pack(&mut Packer::new(&mut bytes, arena));
-    bytes
 }
 
 fn read_piece<'a>(rest: &mut &'a [u8]) -> Result<Piece<'a>, Corrupt> {

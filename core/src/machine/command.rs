@@ -16,6 +16,12 @@ pub trait Said: Clone + Debug + Send + Sync + 'static {
         None
     }
 
+    /// Another stream of the same book and kind that it will touch, if it names one. A hint:
+    /// that stream's memory is fetched ahead of time.
+    fn also(&self) -> Option<&Id> {
+        None
+    }
+
     /// Writes every field that tells two commands apart.
     fn canon(&self, canon: &mut Canon);
 
@@ -57,6 +63,12 @@ impl Command {
     #[must_use]
     pub fn sub(&self) -> Option<&Id> {
         self.0.sub()
+    }
+
+    /// Another stream of the same book and kind that it will touch.
+    #[must_use]
+    pub fn also(&self) -> Option<&Id> {
+        self.0.also()
     }
 
     /// Its canonical form.
@@ -101,6 +113,8 @@ pub trait AnyCommand: Any + Debug + Send + Sync {
     fn operation(&self) -> u8;
     /// See [`Said::sub`].
     fn sub(&self) -> Option<&Id>;
+    /// See [`Said::also`].
+    fn also(&self) -> Option<&Id>;
     /// See [`Said::canon`].
     fn canon(&self, canon: &mut Canon);
     /// See [`Command::weight`].
@@ -120,6 +134,10 @@ impl<M: Machine> AnyCommand for Asked<M> {
 
     fn sub(&self) -> Option<&Id> {
         self.0.sub()
+    }
+
+    fn also(&self) -> Option<&Id> {
+        self.0.also()
     }
 
     fn canon(&self, canon: &mut Canon) {

@@ -7,6 +7,7 @@ use super::{Answer, ItemKey, Machine, Postings, Shows, Stamp};
 use crate::records::{
     EntryWriter, HeadRow, Packer, Record, Rows, Table, key_of_head, key_of_item, key_of_name,
 };
+use crate::store::Due;
 use crate::words::{Name, Number, Position, Timestamp};
 
 /// What the engine keeps of a stream in memory, whatever its kind.
@@ -25,6 +26,8 @@ pub struct CordState {
     pub due: Timestamp,
     /// A lower bound of when an item that is not in memory is due.
     pub due_stored: Timestamp,
+    /// The last item of a page of due items that the store gave, while more pages follow.
+    pub due_page: Option<Box<Due>>,
     /// How many transactions and waiting commands keep it in memory.
     pub pins: u32,
     /// How many of its items are in memory.
@@ -132,7 +135,7 @@ pub(super) fn perform<M: Machine>(
     let (kind, number) = (M::KIND, state.number);
     let created = creates.then_some(&state.name);
     let range = out.entry.part(kind, number, previous(state, creates), created, same_event, event);
-    apply::<M>(state, head, items, event, place, out.rows, out.entry.arena());
+    let packed = apply::<M>(state, head, items, event, place, out.rows, out.entry.arena());
     if cfg!(debug_assertions)
         && let Some(head) = &*head
     {
@@ -143,7 +146,8 @@ pub(super) fn perform<M: Machine>(
     if shows.event {
         answer.add_event(kind, number, event.tag(), out.entry.payload(range));
     }
-    show::<M>(state, head.as_ref(), &*items, &shows, out.entry.arena(), answer);
+    let shown = shown(head.as_ref(), out.rows, packed);
+    show::<M>(state, shown, &*items, &shows, out.entry.arena(), answer);
 }
 
 /// The position of the event before, of the same life of the stream.
@@ -152,6 +156,7 @@ fn previous(state: &CordState, creates: bool) -> Position {
 }
 
 /// Applies one event to one stream and writes the rows it changes. Replay begins here.
+/// Gives the length of the packed head, which then ends the last row.
 pub(super) fn apply<M: Machine>(
     state: &mut CordState,
     head: &mut Option<M::Head>,
@@ -160,7 +165,7 @@ pub(super) fn apply<M: Machine>(
     place: &Place,
     rows: &mut Rows,
     arena: &mut Arena,
-) {
+) -> usize {
     let existed = head.is_some();
     let number = state.number;
     let mut recorder = Recorder::<M> { store: items, number, at: place.position, rows, arena };
@@ -177,40 +182,70 @@ pub(super) fn apply<M: Machine>(
                 |out| out.extend_from_slice(&number.get().to_le_bytes()),
             );
         }
+        let mut packed = 0;
         rows.put(
             Table::Head,
             |out| out.extend_from_slice(&key_of_head(number)),
             |out| {
                 HeadRow::write(name, state.stamp, head.tag(), out, |out| {
+                    let start = out.len();
                     head.pack(&mut Packer::new(out, arena));
+                    packed = out.len() - start;
                 });
             },
         );
+        packed
     } else {
         rows.remove(Table::Head, |out| out.extend_from_slice(&key_of_head(number)));
         rows.remove(Table::Name, |out| key_of_name(name, out));
         state.number = Number::ZERO;
+        0
     }
+}
+
+/// A head to be shown: what it is, and its packed record where that was just written.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a, H> {
+    pub(super) head: &'a H,
+    pub(super) packed: Option<&'a [u8]>,
+}
+
+/// The head that [`apply`] left, with the record that it wrote into the last row.
+pub(super) fn shown<'a, H>(
+    head: Option<&'a H>,
+    rows: &'a Rows,
+    packed: usize,
+) -> Option<Shown<'a, H>> {
+    let head = head?;
+    let last = rows.range(rows.len().saturating_sub(1)..rows.len()).next();
+    let value = last.and_then(|row| row.value);
+    let packed = value.and_then(|value| value.get(value.len().checked_sub(packed)?..));
+    Some(Shown { head, packed })
 }
 
 /// Adds the pieces of state that an answer shows.
 pub(super) fn show<M: Machine>(
     state: &CordState,
-    head: Option<&M::Head>,
+    head: Option<Shown<'_, M::Head>>,
     items: &dyn Items<M::Item>,
     shows: &Shows,
     arena: &mut Arena,
     answer: &mut Answer,
 ) {
     let (kind, number) = (M::KIND, state.number);
-    if let Some(head) = head
+    if let Some(Shown { head, packed }) = head
         && shows.head
     {
-        answer.add_head(kind, number, state.stamp, head, arena);
+        let len = packed.map_or(size_of::<M::Head>(), <[u8]>::len);
+        answer.add_head(kind, number, state.stamp, head.tag(), len, |out| match packed {
+            Some(packed) => out.extend_from_slice(packed),
+            None => head.pack(&mut Packer::new(out, arena)),
+        });
     }
     for key in &shows.items {
         if let Some(item) = items.get(key) {
-            answer.add_item(kind, number, key, item, arena);
+            let pack = |out: &mut Vec<u8>| item.pack(&mut Packer::new(out, arena));
+            answer.add_item(kind, number, key, item.tag(), size_of::<M::Item>(), pack);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 use rkyv::ser::allocator::Arena;
 
-use super::cord::{CordState, Happening, ItemStore, Out, apply, perform, show};
+use super::cord::{CordState, Happening, ItemStore, Out, Shown, apply, perform, show, shown};
 use super::lent::{Lent, LentItems, LentOf, typed};
 use super::state::{Items, Place, View};
 use super::{
@@ -34,6 +34,11 @@ pub enum Accepted {
 pub trait Cords: Send {
     /// Finds a stream that is in memory.
     fn find(&self, hash: u64, book: Book, id: &str) -> Option<Slot>;
+    /// Where a stream may be, by the hash of its name alone: a hint for [`touch`](Self::touch).
+    fn glance(&self, hash: u64) -> Option<Slot>;
+    /// Reads a little of a place, so that its memory is near when it is used; a place need not
+    /// be in use. What it gives means nothing: it only keeps the reads from being left out.
+    fn touch(&self, slot: Slot) -> u64;
     /// Makes a place in memory for a stream: one that was never there (`known`), or one that
     /// is to be filled once it has been read.
     fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot;
@@ -180,10 +185,24 @@ impl<M: Machine> Cords for CordsOf<M> {
         let is_it = |&index: &u32| {
             let cord = self.cords[index as usize].as_ref();
             cord.is_some_and(|cord| {
-                cord.state.name.book == book && cord.state.name.id.as_str() == id
+                let CordState { hash: other, name, .. } = &cord.state;
+                *other == hash && name.book == book && name.id.as_str() == id
             })
         };
         self.names.find(hash, is_it).copied().map(Slot)
+    }
+
+    fn glance(&self, hash: u64) -> Option<Slot> {
+        self.names.find(hash, |_| true).copied().map(Slot)
+    }
+
+    fn touch(&self, slot: Slot) -> u64 {
+        let Some(Some(cord)) = self.cords.get(slot.0 as usize) else { return 0 };
+        // One field of each line of memory, as near as names of fields can say.
+        let state = &cord.state;
+        let own = cord.head.as_ref().map_or(Timestamp::NEVER, M::due);
+        let id = state.name.id.as_str().as_bytes().first();
+        state.hash ^ state.mark ^ state.due.ms() ^ own.ms() ^ id.map_or(0, |&byte| byte.into())
     }
 
     fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot {
@@ -195,6 +214,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             stamp: Stamp::default(),
             due: Timestamp::NEVER,
             due_stored: Timestamp::NEVER,
+            due_page: None,
             pins: 0,
             cells: 0,
             known,
@@ -346,7 +366,8 @@ impl<M: Machine> Cords for CordsOf<M> {
     fn show(&self, slot: Slot, shows: &Shows, arena: &mut Arena, answer: &mut Answer) {
         let cord = self.cord(slot);
         let items = Of { cells: &self.items, slot };
-        show::<M>(&cord.state, cord.head.as_ref(), &items, shows, arena, answer);
+        let head = cord.head.as_ref().map(|head| Shown { head, packed: None });
+        show::<M>(&cord.state, head, &items, shows, arena, answer);
     }
 
     fn due(&self, slot: Slot, now: Timestamp) -> Option<Option<ItemKey>> {
@@ -388,13 +409,15 @@ impl<M: Machine> Cords for CordsOf<M> {
         let mut filter = Filter::new(64);
         let due = Timestamp::NEVER;
         let mut changed = OfMut { cells: items, slot, number, filter: &mut filter, added: 0, due };
-        apply::<M>(&mut cord.state, &mut cord.head, &mut changed, &event, place, rows, arena);
+        let Cord { state, head } = cord;
+        let packed = apply::<M>(state, head, &mut changed, &event, place, rows, arena);
         if let Some(answer) = answer {
             let shows = M::shows(&event, place);
             if shows.event {
                 answer.add_event(M::KIND, number, tag, payload);
             }
-            show::<M>(&cord.state, cord.head.as_ref(), &changed, &shows, arena, answer);
+            let head = shown(cord.head.as_ref(), rows, packed);
+            show::<M>(&cord.state, head, &changed, &shows, arena, answer);
         }
         let added = changed.added;
         cord.state.cells += added;
@@ -461,6 +484,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             let state = &mut self.parts(slot).0.state;
             state.cells -= 1;
             state.due_stored = state.due_stored.min(due);
+            state.due_page = None;
         }
         for _ in 0..steps.min(self.cords.len()) {
             self.hand = (self.hand + 1) % self.cords.len();

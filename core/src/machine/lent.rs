@@ -3,7 +3,7 @@
 use core::any::Any;
 use std::collections::BTreeMap;
 
-use super::cord::{CordState, Happening, ItemStore, Out, perform, show};
+use super::cord::{CordState, Happening, ItemStore, Out, Shown, perform, show};
 use super::state::{Items, Place, View};
 use super::{Accepted, Answer, Command, Context, Decided, Expansion, ItemKey, Link, Machine};
 use crate::words::{Position, Refusal};
@@ -109,7 +109,8 @@ impl<M: Machine> Lent for LentOf<M> {
     fn show(&self, accepted: &Accepted, answer: &mut Answer) {
         if let Accepted::Already(shows) = accepted {
             let arena = &mut rkyv::ser::allocator::Arena::new();
-            show::<M>(&self.state, self.head.as_ref(), &self.items, shows, arena, answer);
+            let head = self.head.as_ref().map(|head| Shown { head, packed: None });
+            show::<M>(&self.state, head, &self.items, shows, arena, answer);
         }
     }
 

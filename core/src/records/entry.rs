@@ -93,9 +93,11 @@ impl<'a> EntryWriter<'a> {
         let flags =
             if same_event { SAME_EVENT } else { 0 } | if created.is_some() { CREATES } else { 0 };
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[kind.get(), tag.number, tag.version, flags, 0, 0, 0, 0]);
-        self.bytes.extend_from_slice(&number.get().to_le_bytes());
-        self.bytes.extend_from_slice(&previous.get().to_le_bytes());
+        let mut front = [0; PART_LEN];
+        front[..4].copy_from_slice(&[kind.get(), tag.number, tag.version, flags]);
+        front[8..16].copy_from_slice(&number.get().to_le_bytes());
+        front[16..].copy_from_slice(&previous.get().to_le_bytes());
+        self.bytes.extend_from_slice(&front);
         if let Some(name) = created {
             let id = name.id.as_str().as_bytes();
             self.bytes.extend_from_slice(&name.book.get().to_le_bytes());
@@ -107,7 +109,7 @@ impl<'a> EntryWriter<'a> {
         event.pack(&mut Packer::new(self.bytes, self.arena));
         let len = self.bytes.len() - payload;
         self.bytes[start + 4..start + 8].copy_from_slice(&(len as u32).to_le_bytes());
-        self.bytes.resize(self.bytes.len() + padding(len), 0);
+        self.bytes.extend_from_slice(&[0; 8][..padding(len)]);
         self.parts += 1;
         payload..payload + len
     }

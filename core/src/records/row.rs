@@ -144,6 +144,15 @@ impl Rows {
         self.rows.truncate(len);
     }
 
+    /// Empty ones with room for as many.
+    #[must_use]
+    pub(crate) fn same_size(&self) -> Self {
+        Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            rows: Vec::with_capacity(self.rows.len()),
+        }
+    }
+
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -235,14 +244,16 @@ impl<'a> HeadRow<'a> {
         head: impl FnOnce(&mut Vec<u8>),
     ) {
         let id = name.id.as_str().as_bytes();
-        out.extend_from_slice(&[name.kind.get(), tag.number, tag.version, 0]);
-        out.extend_from_slice(&(id.len() as u32).to_le_bytes());
-        out.extend_from_slice(&name.book.get().to_le_bytes());
-        for word in [stamp.version.get(), stamp.created.ms(), stamp.updated.ms()] {
-            out.extend_from_slice(&word.to_le_bytes());
-        }
+        let mut front = [0; 40];
+        front[..4].copy_from_slice(&[name.kind.get(), tag.number, tag.version, 0]);
+        front[4..8].copy_from_slice(&(id.len() as u32).to_le_bytes());
+        front[8..16].copy_from_slice(&name.book.get().to_le_bytes());
+        front[16..24].copy_from_slice(&stamp.version.get().to_le_bytes());
+        front[24..32].copy_from_slice(&stamp.created.ms().to_le_bytes());
+        front[32..].copy_from_slice(&stamp.updated.ms().to_le_bytes());
+        out.extend_from_slice(&front);
         out.extend_from_slice(id);
-        out.resize(out.len() + padding(id.len()), 0);
+        out.extend_from_slice(&[0; 8][..padding(id.len())]);
         head(out);
     }
 

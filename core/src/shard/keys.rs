@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use hashbrown::HashTable;
 
-use super::{Key, Options, route};
+use super::{Key, Options, name_hash, route};
 use crate::machine::{Canon, Command};
 use crate::records::{Corrupt, KeyNote, KeyRow};
 use crate::words::{Name, Position, Timestamp};
@@ -66,7 +66,7 @@ impl Keyed {
         }
         // The key begins with where its stream lives, so that each shard finds its own again.
         let mut key = first_half(&scope);
-        key[..4].copy_from_slice(&route(home).to_le_bytes());
+        key[..4].copy_from_slice(&route(name_hash(home)).to_le_bytes());
         Self { key, fingerprint: first_half(&print) }
     }
 }

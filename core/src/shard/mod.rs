@@ -6,6 +6,19 @@
 //! has become durable and [`Shard::tick`] when time has passed. After each call it carries
 //! out the [`Effect`]s, and at the end of a tick it hands [`Shard::take_batch`] to the
 //! committer. Nothing that a shard does waits.
+//!
+//! With millions of streams in memory nearly every command begins with lines of memory that
+//! are in no cache. A driver that has several asks at hand lets the shard see them in groups
+//! before it submits them, and their waits overlap:
+//!
+//! ```ignore
+//! for group in asks.chunks(LOOK_AHEAD) {
+//!     shard.look_ahead(group.iter().map(|(_, ask)| ask));
+//!     for (call, ask) in group {
+//!         shard.submit(call, ask, now, ring, out);
+//!     }
+//! }
+//! ```
 
 mod fire;
 mod keys;
@@ -27,6 +40,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashMap;
 use rkyv::ser::allocator::Arena;
+use smallvec::SmallVec;
 
 use self::keys::Keys;
 use self::op::{Op, OpId};
@@ -38,7 +52,11 @@ use crate::commit::Published;
 use crate::filter::Filter;
 use crate::machine::{Answer, Command, Cords, Postings, Registry, Slot};
 use crate::store::StoreError;
-use crate::words::{Fault, Kind, Malformed, Name, Position, Refusal, Timestamp, Version};
+use crate::words::{Book, Fault, Id, Kind, Malformed, Name, Position, Refusal, Timestamp, Version};
+
+/// How many asks [`Shard::look_ahead`] is shown at a time: enough that their waits overlap, few
+/// enough that what it fetched for the first is still near when the last is carried out.
+pub const LOOK_AHEAD: usize = 32;
 
 /// The bounds and choices of a shard.
 #[derive(Clone, Debug)]
@@ -199,7 +217,8 @@ pub struct Shard {
     durable: Published,
     batch: Batch,
     last: Position,
-    arena: Arena,
+    /// `None` while an entry is written: an arena without anything in it allocates too.
+    arena: Option<Arena>,
     postings: Postings,
     parked: Parked,
     ops: BTreeMap<OpId, Op>,
@@ -270,7 +289,7 @@ impl Shard {
             durable,
             batch: Batch::default(),
             last: durable.watermark,
-            arena: Arena::new(),
+            arena: Some(Arena::new()),
             postings: Postings::default(),
             parked: Parked::default(),
             ops: BTreeMap::new(),
@@ -291,6 +310,40 @@ impl Shard {
             latched: None,
             stopping: false,
         }
+    }
+
+    /// Fetches the memory of what asks will touch, so that the waits for it overlap. A hint:
+    /// nothing changes, whatever the asks are, and they need not be submitted.
+    ///
+    /// See [`LOOK_AHEAD`] for how many at a time.
+    pub fn look_ahead<'a>(&self, asks: impl IntoIterator<Item = &'a Ask>) {
+        let mut named = SmallVec::<[(&dyn Cords, u64); LOOK_AHEAD]>::new();
+        for ask in asks {
+            match ask {
+                Ask::Command(leg, _) => self.name_ahead(leg, &mut named),
+                Ask::Transaction(legs, _) => {
+                    legs.iter().take(LOOK_AHEAD).for_each(|leg| self.name_ahead(leg, &mut named));
+                }
+                Ask::Read(reading) => {
+                    let stream = &reading.stream;
+                    named.extend(self.cords_of(stream.kind).map(|of| (of, name_hash(stream))));
+                }
+                Ask::Sweep(_) => {}
+            }
+        }
+        // Each pass waits for all its lines at once: first the tables, then what they lead to.
+        let mut places = SmallVec::<[(&dyn Cords, Slot); LOOK_AHEAD]>::new();
+        let mut read = 0;
+        for (cords, hash) in named {
+            match cords.glance(hash) {
+                Some(slot) => places.push((cords, slot)),
+                None => read ^= u64::from(self.filter.may_hold(hash)),
+            }
+        }
+        for (cords, slot) in places {
+            read ^= cords.touch(slot);
+        }
+        core::hint::black_box(read);
     }
 
     /// Takes a caller's ask. Every ask is answered once, by an effect of this call or a later one.
@@ -380,7 +433,8 @@ impl Shard {
 
     /// Takes what happened since the last time. The committer writes it in order.
     pub fn take_batch(&mut self) -> Batch {
-        core::mem::take(&mut self.batch)
+        let next = self.batch.same_size();
+        core::mem::replace(&mut self.batch, next)
     }
 
     /// The log failed: nothing more is acknowledged, and every call under way gets to know.
@@ -430,7 +484,7 @@ impl Shard {
     /// Where a stream lives, among that many shards.
     #[must_use]
     pub fn of(name: &Name, shards: usize) -> usize {
-        route(name) as usize % shards
+        shard_of(name_hash(name), shards)
     }
 
     /// Where an idempotency key lives, among that many shards.
@@ -520,6 +574,22 @@ impl Shard {
         self.durable
     }
 
+    fn name_ahead<'a>(
+        &'a self,
+        leg: &Leg,
+        named: &mut SmallVec<[(&'a dyn Cords, u64); LOOK_AHEAD]>,
+    ) {
+        let Name { book, kind, id } = &leg.stream;
+        let Some(cords) = self.cords_of(*kind) else { return };
+        for id in [Some(id), leg.command.also()].into_iter().flatten() {
+            named.push((cords, hash_of(*book, *kind, id)));
+        }
+    }
+
+    fn cords_of(&self, kind: Kind) -> Option<&dyn Cords> {
+        self.cords.get(usize::from(kind.get()))?.as_deref()
+    }
+
     fn cords(&self, kind: Kind) -> &dyn Cords {
         &**self.cords[usize::from(kind.get())].as_ref().expect("kinds are checked at admission")
     }
@@ -534,19 +604,19 @@ impl Shard {
 
     /// The place of a stream in memory; one that is not there yet gets a place to be read into.
     fn locate(&mut self, name: &Name) -> At {
-        let hash = name_hash(name);
+        self.locate_by(name_hash(name), name)
+    }
+
+    /// The same, of a name whose hash is known.
+    fn locate_by(&mut self, hash: u64, name: &Name) -> At {
         let kind = name.kind;
+        if let Some(slot) = self.cords(kind).find(hash, name.book, name.id.as_str()) {
+            return At { kind, slot };
+        }
+        // Only now: the filter is one more line of memory that is in no cache.
         let known = !self.filter.may_hold(hash);
-        let cords = self.cords_mut(kind);
-        let slot = match cords.find(hash, name.book, name.id.as_str()) {
-            Some(slot) => slot,
-            None => {
-                let slot = cords.add(hash, name.clone(), known);
-                self.grown += 1;
-                slot
-            }
-        };
-        At { kind, slot }
+        self.grown += 1;
+        At { kind, slot: self.cords_mut(kind).add(hash, name.clone(), known) }
     }
 
     /// Asks the store for something of a stream. One question at a time, and while it is
@@ -589,12 +659,21 @@ impl Shard {
 
 /// The hash of a stream's name.
 pub(crate) fn name_hash(name: &Name) -> u64 {
-    let front = name.book.get() << 8 ^ u64::from(name.kind.get());
-    xxhash_rust::xxh3::xxh3_64_with_seed(name.id.as_str().as_bytes(), front)
+    hash_of(name.book, name.kind, &name.id)
+}
+
+fn hash_of(book: Book, kind: Kind, id: &Id) -> u64 {
+    let front = book.get() << 8 ^ u64::from(kind.get());
+    xxhash_rust::xxh3::xxh3_64_with_seed(id.as_str().as_bytes(), front)
 }
 
 /// The part of a name's hash that says on which shard its stream lives. Keys of idempotency
 /// begin with it on the disk, so it never changes.
-fn route(name: &Name) -> u32 {
-    (name_hash(name).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+fn route(hash: u64) -> u32 {
+    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// Where a stream lives, among that many shards, by the hash of its name.
+fn shard_of(hash: u64, shards: usize) -> usize {
+    route(hash) as usize % shards
 }

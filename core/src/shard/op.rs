@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::keys::{Keyed, KeyedAs, Seen, bucket_of};
 use super::{
     Ask, At, CallId, Effect, Key, Leg, Loading, Options, Outcome, Queue, Reading, Refused, Reply,
-    Shard, Wanted, key_row_key,
+    Shard, Wanted, key_row_key, name_hash, shard_of,
 };
 use crate::batch::{EntryAt, Ring};
 use crate::machine::{
-    Accepted, Answer, Command, Context, Expansion, ItemKey, Link, Needs, Out, Place, Shows, Transit,
+    Accepted, Answer, Command, Context, Expansion, ItemKey, Needs, Out, Place, Shows, Transit,
 };
 use crate::records::{EntryWriter, KeyNote, KeyRow, Table};
 use crate::words::{Code, Fact, Fault, Name, Position, Refusal, Timestamp, Version};
@@ -29,8 +29,6 @@ pub(super) struct Op {
     pub(super) keyed: Option<Keyed>,
     /// Whether the store has been asked for the key and does not have it.
     pub(super) key_is_absent: bool,
-    /// The link of another stream, once it is known.
-    pub(super) link: Option<Link>,
     /// Room in the ring that was set aside and is not used yet.
     pub(super) slots: u64,
     pub(super) bytes: u64,
@@ -96,10 +94,13 @@ impl Shard {
         ring: &mut dyn Ring,
         out: &mut Vec<Effect>,
     ) {
-        if let Err(fault) = self.check_admission(&ask) {
-            out.push(Effect::Reply(call, Reply::Failed(fault)));
-            return;
-        }
+        let hash = match self.check_admission(&ask) {
+            Ok(hash) => hash,
+            Err(fault) => {
+                out.push(Effect::Reply(call, Reply::Failed(fault)));
+                return;
+            }
+        };
         let (slots, bytes) = room(&ask);
         if bytes > ENTRY_BYTES_MAX {
             out.push(Effect::Reply(call, Reply::Failed(Fault::TooLarge)));
@@ -114,7 +115,6 @@ impl Shard {
             home: None,
             what: What::Touch(None),
             keyed: None,
-            link: None,
             slots,
             bytes,
             key_is_absent: false,
@@ -126,18 +126,18 @@ impl Shard {
                     let only = (&leg.stream, &leg.command, &leg.options);
                     Keyed::new(&self.config.secret, &key, &leg.stream, KeyedAs::Command, &[only])
                 });
-                op.home = Some(self.locate(&leg.stream));
+                op.home = Some(self.locate_by(hash, &leg.stream));
                 op.what = What::Command(leg);
             }
             Ask::Transaction(legs, key) => {
                 if let Some(key) = key {
                     op.keyed = Some(self.keyed_transaction(&key, &legs));
-                    op.home = Some(self.locate(&legs[0].stream));
+                    op.home = Some(self.locate_by(hash, &legs[0].stream));
                 }
                 op.what = What::Transaction(legs);
             }
             Ask::Read(reading) => {
-                op.home = Some(self.locate(&reading.stream));
+                op.home = Some(self.locate_by(hash, &reading.stream));
                 op.what = What::Read(reading);
             }
             Ask::Sweep(sweep) => {
@@ -154,10 +154,11 @@ impl Shard {
         Keyed::new(&self.config.secret, key, &legs[0].stream, KeyedAs::Transaction, &parts)
     }
 
-    fn check_admission(&self, ask: &Ask) -> Result<(), Fault> {
+    /// Checks that an ask may come in, and gives the hash of the name of its home.
+    fn check_admission(&self, ask: &Ask) -> Result<u64, Fault> {
         if let Some(fault) = self.latched {
-            let is_read = matches!(ask, Ask::Read(_));
-            return if is_read { Ok(()) } else { Err(fault) };
+            let Ask::Read(reading) = ask else { return Err(fault) };
+            return self.home_of_read(reading).ok_or(Fault::Internal);
         }
         if self.stopping {
             return Err(Fault::Stopping);
@@ -167,21 +168,31 @@ impl Shard {
         }
         let known =
             |leg: &Leg| self.knows(leg.stream.kind) && leg.command.kind() == leg.stream.kind;
-        let sound = match ask {
-            Ask::Command(leg, _) => known(leg) && self.is_home(&leg.stream),
+        let home = match ask {
+            Ask::Command(leg, _) if known(leg) => self.hash_if_home(&leg.stream),
             Ask::Transaction(legs, key) => {
                 let bounded = (1..=LEGS_MAX).contains(&legs.len());
-                let home = key.is_none() || self.is_home(&legs[0].stream);
-                bounded && home && legs.iter().all(known)
+                match key {
+                    _ if !bounded || !legs.iter().all(known) => None,
+                    Some(_) => self.hash_if_home(&legs[0].stream),
+                    None => Some(0),
+                }
             }
-            Ask::Read(reading) => self.knows(reading.stream.kind) && self.is_home(&reading.stream),
-            Ask::Sweep(_) => true,
+            Ask::Read(reading) => self.home_of_read(reading),
+            Ask::Command(..) => None,
+            Ask::Sweep(_) => Some(0),
         };
-        if sound { Ok(()) } else { Err(Fault::Internal) }
+        home.ok_or(Fault::Internal)
     }
 
-    pub(super) fn is_home(&self, stream: &Name) -> bool {
-        Self::of(stream, self.config.shards) == self.config.shard
+    fn home_of_read(&self, reading: &Reading) -> Option<u64> {
+        if self.knows(reading.stream.kind) { self.hash_if_home(&reading.stream) } else { None }
+    }
+
+    /// The hash of a stream's name, if the stream lives here.
+    pub(super) fn hash_if_home(&self, stream: &Name) -> Option<u64> {
+        let hash = name_hash(stream);
+        (shard_of(hash, self.config.shards) == self.config.shard).then_some(hash)
     }
 
     fn reserve(&self, slots: u64, bytes: u64, ring: &mut dyn Ring) -> Result<(), Fault> {
@@ -189,7 +200,7 @@ impl Shard {
     }
 
     /// Puts an ask behind those that wait for the same stream, or runs it at once.
-    pub(super) fn enqueue(&mut self, op: Op, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
+    pub(super) fn enqueue(&mut self, mut op: Op, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
         let Some(at) = op.home else {
             self.op_last += 1;
             let id = OpId(self.op_last);
@@ -198,7 +209,6 @@ impl Shard {
             return;
         };
         let state = self.cords(at.kind).state(at.slot);
-        let mut op = op;
         if state.known && !state.busy && !state.reserved && state.due > self.now {
             // The usual case: nothing waits, nothing is missing.
             if let Step::Done = self.step(at, None, &mut op, ring, out) {
@@ -233,7 +243,7 @@ impl Shard {
             }
             if !queue.visitors.is_empty() {
                 let visitors = core::mem::take(&mut self.queue(at).visitors);
-                visitors.into_iter().for_each(|tx| self.resume_visit(tx, ring, out));
+                visitors.into_iter().for_each(|tx| self.resume_visit(tx, at, ring, out));
                 if self.queues.get(&at).is_some_and(|queue| queue.loading) {
                     return;
                 }
@@ -245,7 +255,7 @@ impl Shard {
             }
             let Some(queue) = self.queues.get_mut(&at) else { return };
             if let Some(tx) = queue.reservers.pop_front() {
-                self.resume_visit(tx, ring, out);
+                self.resume_visit(tx, at, ring, out);
                 continue;
             }
             let Some(&id) = queue.ops.front() else {
@@ -364,7 +374,7 @@ impl Shard {
                 let version = self.cords(at.kind).state(at.slot).stamp.version;
                 let refused = self.refused(refusal, None, position, version);
                 self.give_back(op, ring);
-                self.answer(op.call, position, Reply::Refused(refused));
+                self.answer(op.call, position.max(version), Reply::Refused(refused));
                 Some(Step::Done)
             }
             Seen::Perhaps(buckets) => {
@@ -393,23 +403,21 @@ impl Shard {
             }
             return Step::Waits;
         }
-        match self.cords(at.kind).expand(at.slot, &leg.command, op.link.as_ref()) {
+        match self.cords(at.kind).expand(at.slot, &leg.command, None) {
             Expansion::Alone => {
                 let kept = self.decide_alone(at, op);
                 self.conclude_alone(at, op, kept, ring, out);
                 Step::Done
             }
-            Expansion::Ask(other) => match self.link_at_hand(&other) {
-                Some(link) => {
-                    op.link = Some(link);
-                    self.step_command(at, id, op, ring, out)
-                }
-                None => self.depart(id, op),
-            },
+            // An answer that rests on another stream's link waits for that stream as well.
+            Expansion::Ask(_) => self.depart(id, op),
             Expansion::Legs(legs) => {
+                if !is_kept(&leg.stream, &leg.options, &legs) {
+                    return self.fail(op, Fault::Internal, ring, out);
+                }
                 let legs = parts_of(0, &leg.stream, &leg.options, legs);
                 if self.config.short_way
-                    && let Some(places) = self.at_hand(&legs)
+                    && let Some(places) = self.at_hand(Some((&leg.stream, at)), &legs)
                 {
                     self.short_way(op, &legs, &places, ring, out);
                     return Step::Done;
@@ -431,6 +439,9 @@ impl Shard {
         let cords = self.cords(at.kind);
         cords.needs(command, &mut needs);
         let mut missing = Vec::new();
+        if needs.keys().is_empty() {
+            return missing;
+        }
         cords.missing(at.slot, needs.keys(), &self.filter, &mut missing);
         missing
     }
@@ -510,6 +521,7 @@ impl Shard {
                     shard.perform(at, place, false, out, &mut answer);
                     keyed.map(Keyed::said_by_events)
                 });
+                self.wake_for(at);
                 self.keep_key(keyed, position, &Stored::Accepted(position, true, &answer));
                 self.answer_done(op.call, position, position, true, answer);
             }
@@ -517,9 +529,9 @@ impl Shard {
     }
 
     pub(super) fn show(&mut self, at: At, shows: &Shows, answer: &mut Answer) {
-        let mut arena = core::mem::take(&mut self.arena);
+        let mut arena = self.arena.take().unwrap_or_default();
         self.cords(at.kind).show(at.slot, shows, &mut arena, answer);
-        self.arena = arena;
+        self.arena = Some(arena);
     }
 
     /// Performs the oldest kept event of a live stream.
@@ -533,7 +545,11 @@ impl Shard {
     ) {
         let cords = self.cords[usize::from(at.kind.get())].as_mut().expect("a kind that is known");
         cords.perform(at.slot, place, same, out, &mut self.filter, Some(answer));
-        let due = cords.state(at.slot).due;
+    }
+
+    /// Sees to it that the shard wakes when something on a stream is due.
+    pub(super) fn wake_for(&mut self, at: At) {
+        let due = self.cords(at.kind).state(at.slot).due;
         self.wake = self.wake.min(due);
     }
 
@@ -551,7 +567,7 @@ impl Shard {
         let now = self.now;
         let mut bytes = core::mem::take(&mut self.batch.bytes);
         let mut rows = core::mem::take(&mut self.batch.rows);
-        let mut arena = core::mem::take(&mut self.arena);
+        let mut arena = self.arena.take().unwrap_or_default();
         let mut postings = core::mem::take(&mut self.postings);
         let entry = EntryWriter::begin(&mut bytes, &mut arena, now);
         let mut out = Out { entry, rows: &mut rows, postings: &mut postings, brief: op.is_brief() };
@@ -563,7 +579,7 @@ impl Shard {
         postings.clear();
         self.batch.bytes = bytes;
         self.batch.rows = rows;
-        self.arena = arena;
+        self.arena = Some(arena);
         self.postings = postings;
         debug_assert!(op.slots >= events, "slots were reserved");
         debug_assert!(op.bytes >= len as u64, "{len} bytes of {} were reserved", op.bytes);
@@ -586,7 +602,8 @@ impl Shard {
         let (start, rows) = before.map_or((0, 0), |before| (before.end, before.rows_end));
         self.batch.bytes.truncate(start as usize);
         self.batch.rows.truncate(rows as usize);
-        let mut writer = EntryWriter::begin(&mut self.batch.bytes, &mut self.arena, self.now);
+        let arena = self.arena.get_or_insert_default();
+        let mut writer = EntryWriter::begin(&mut self.batch.bytes, arena, self.now);
         writer.void(events as u16);
         writer.finish();
         let end = self.batch.bytes.len() as u32;
@@ -755,6 +772,12 @@ fn room(ask: &Ask) -> (u64, u64) {
         Ask::Transaction(legs, key) => (EVENTS_MAX * legs.len() as u64, bytes(legs, key.is_some())),
         Ask::Read(_) | Ask::Sweep(_) => (0, 0),
     }
+}
+
+/// Whether what the caller insists on has a step to hold for. A machine that splits a command
+/// into steps on other streams alone leaves none.
+pub(super) fn is_kept(own: &Name, options: &Options, legs: &[(Name, Command)]) -> bool {
+    options.if_version.is_none() || legs.iter().any(|(name, _)| name == own)
 }
 
 /// The steps that a command was split into. What the caller insists on holds for the first

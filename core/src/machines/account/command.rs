@@ -275,6 +275,13 @@ impl Said for Command {
         }
     }
 
+    fn also(&self) -> Option<&Id> {
+        match self {
+            Self::Transfer { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
     fn canon(&self, canon: &mut Canon) {
         match self {
             Self::Open { asset, floor, cap, spend_cap, expires_at, metadata } => {
