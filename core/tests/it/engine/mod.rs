@@ -3,10 +3,12 @@
 mod audit;
 mod cost;
 mod found;
+mod found_later;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;
 mod say;
+
 mod seeds;
 mod size;
 mod smoke;
