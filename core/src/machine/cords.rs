@@ -37,8 +37,9 @@ pub trait Cords: Send {
     /// Where a stream may be, by the hash of its name alone: a hint for [`touch`](Self::touch).
     fn glance(&self, hash: u64) -> Option<Slot>;
     /// Reads a little of a place, so that its memory is near when it is used; a place need not
-    /// be in use. What it gives means nothing: it only keeps the reads from being left out.
-    fn touch(&self, slot: Slot) -> u64;
+    /// be in use. First one line of each place, so that all their pages are looked for at once,
+    /// then the `rest` of it. What it gives only keeps the reads from being left out.
+    fn touch(&self, slot: Slot, rest: bool) -> u64;
     /// Makes a place in memory for a stream: one that was never there (`known`), or one that
     /// is to be filled once it has been read.
     fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot;
@@ -196,13 +197,15 @@ impl<M: Machine> Cords for CordsOf<M> {
         self.names.find(hash, |_| true).copied().map(Slot)
     }
 
-    fn touch(&self, slot: Slot) -> u64 {
+    fn touch(&self, slot: Slot, rest: bool) -> u64 {
         let Some(Some(cord)) = self.cords.get(slot.0 as usize) else { return 0 };
-        // One field of each line of memory, as near as names of fields can say.
+        if !rest {
+            return cord.state.hash;
+        }
+        // A comparison of the head with what may be another one reads all of it.
+        let same = cord.head == *core::hint::black_box(&cord.head);
         let state = &cord.state;
-        let own = cord.head.as_ref().map_or(Timestamp::NEVER, M::due);
-        let id = state.name.id.as_str().as_bytes().first();
-        state.hash ^ state.mark ^ state.due.ms() ^ own.ms() ^ id.map_or(0, |&byte| byte.into())
+        state.mark ^ u64::from(state.known) ^ u64::from(same)
     }
 
     fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot {

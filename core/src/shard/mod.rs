@@ -340,8 +340,10 @@ impl Shard {
                 None => read ^= u64::from(self.filter.may_hold(hash)),
             }
         }
-        for (cords, slot) in places {
-            read ^= cords.touch(slot);
+        for rest in [false, true] {
+            for (cords, slot) in &places {
+                read ^= cords.touch(*slot, rest);
+            }
         }
         core::hint::black_box(read);
     }
