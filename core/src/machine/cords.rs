@@ -35,7 +35,8 @@ pub trait Cords: Send {
     /// Finds a stream that is in memory.
     fn find(&self, hash: u64, book: Book, id: &str) -> Option<Slot>;
     /// Where a stream may be, by the hash of its name alone: a hint for [`touch`](Self::touch).
-    fn glance(&self, hash: u64) -> Option<Slot>;
+    /// It gives a reference so that the wait for the slot itself is the caller's.
+    fn glance(&self, hash: u64) -> Option<&Slot>;
     /// Reads a little of a place, so that its memory is near when it is used; a place need not
     /// be in use. First one line of each place, so that all their pages are looked for at once,
     /// then the `rest` of it. What it gives only keeps the reads from being left out.
@@ -138,7 +139,7 @@ struct Cord<M: Machine> {
 
 /// The streams of machine `M` in memory.
 pub(super) struct CordsOf<M: Machine> {
-    names: HashTable<u32>,
+    names: HashTable<Slot>,
     cords: Vec<Option<Cord<M>>>,
     free: Vec<u32>,
     hand: usize,
@@ -183,18 +184,18 @@ impl<M: Machine> CordsOf<M> {
 
 impl<M: Machine> Cords for CordsOf<M> {
     fn find(&self, hash: u64, book: Book, id: &str) -> Option<Slot> {
-        let is_it = |&index: &u32| {
-            let cord = self.cords[index as usize].as_ref();
+        let is_it = |slot: &Slot| {
+            let cord = self.cords[slot.0 as usize].as_ref();
             cord.is_some_and(|cord| {
                 let CordState { hash: other, name, .. } = &cord.state;
                 *other == hash && name.book == book && name.id.as_str() == id
             })
         };
-        self.names.find(hash, is_it).copied().map(Slot)
+        self.names.find(hash, is_it).copied()
     }
 
-    fn glance(&self, hash: u64) -> Option<Slot> {
-        self.names.find(hash, |_| true).copied().map(Slot)
+    fn glance(&self, hash: u64) -> Option<&Slot> {
+        self.names.find(hash, |_| true)
     }
 
     fn touch(&self, slot: Slot, rest: bool) -> u64 {
@@ -234,8 +235,8 @@ impl<M: Machine> Cords for CordsOf<M> {
             u32::try_from(self.cords.len() - 1).expect("a shard holds fewer than 2^32 streams")
         };
         let cords = &self.cords;
-        self.names.insert_unique(hash, index, |&other| {
-            cords[other as usize].as_ref().map_or(0, |cord| cord.state.hash)
+        self.names.insert_unique(hash, Slot(index), |other| {
+            cords[other.0 as usize].as_ref().map_or(0, |cord| cord.state.hash)
         });
         Slot(index)
     }
@@ -513,7 +514,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             self.heap = self.heap.saturating_sub(heap);
             self.cords[self.hand] = None;
             self.free.push(index);
-            let entry = self.names.find_entry(hash, |&other| other == index);
+            let entry = self.names.find_entry(hash, |other| other.0 == index);
             entry.expect("every stream in memory has its name there").remove();
         }
     }

@@ -332,7 +332,7 @@ impl Shard {
             }
         }
         // Each pass waits for all its lines at once: first the tables, then what they lead to.
-        let mut places = SmallVec::<[(&dyn Cords, Slot); LOOK_AHEAD]>::new();
+        let mut places = SmallVec::<[(&dyn Cords, &Slot); LOOK_AHEAD]>::new();
         let mut read = 0;
         for (cords, hash) in named {
             match cords.glance(hash) {
@@ -342,7 +342,7 @@ impl Shard {
         }
         for rest in [false, true] {
             for (cords, slot) in &places {
-                read ^= cords.touch(*slot, rest);
+                read ^= cords.touch(**slot, rest);
             }
         }
         core::hint::black_box(read);
