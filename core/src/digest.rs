@@ -1,52 +1,64 @@
 //! The digest of a ledger's state: what two stores with the same history agree on.
 
 use crate::machine::Registry;
-use crate::records::{Fields, HeadRow, KeyRow, Table, Tag};
+use crate::records::{Corrupt, HeadRow, ItemRow, KeyRow, Table};
 use crate::shard::KEY_LIFE_MS;
 use crate::store::{Store, StoreError};
-use crate::words::{Kind, Timestamp};
+use crate::words::Timestamp;
 
 /// BLAKE3 over the live rows in key order, as of a time: heads, names, items, and the keys
-/// that still live. Without caches and indexes, which follow from these, and without what is
-/// over at `now`, which a store may or may not have swept.
+/// that still live. Without caches and indexes, which follow from these, and without keys
+/// that are over at `now`, which a store may or may not have swept. A row that cannot be
+/// read is damage, and there is no digest of that.
 pub fn digest(
     store: &dyn Store,
     registry: &Registry,
     now: Timestamp,
 ) -> Result<[u8; 32], StoreError> {
     let mut hasher = blake3::Hasher::new();
+    let mut damaged = None;
     for table in Table::ALL {
         store.scan(table, &[], &mut |key, value| {
-            if is_live(table, value, registry, now) {
-                hasher.update(&[table as u8]);
-                for bytes in [key, value] {
-                    hasher.update(&(bytes.len() as u64).to_le_bytes());
-                    hasher.update(bytes);
+            match is_live(table, value, registry, now) {
+                Ok(false) => {}
+                Ok(true) => {
+                    hasher.update(&[table as u8]);
+                    for bytes in [key, value] {
+                        hasher.update(&(bytes.len() as u64).to_le_bytes());
+                        hasher.update(bytes);
+                    }
                 }
+                Err(why) => damaged = Some(StoreError::Damaged { table, key: key.to_vec(), why }),
             }
-            true
+            damaged.is_none()
         })?;
+        if let Some(error) = damaged {
+            return Err(error);
+        }
     }
     Ok(*hasher.finalize().as_bytes())
 }
 
-fn is_live(table: Table, value: &[u8], registry: &Registry, now: Timestamp) -> bool {
+/// Whether a row counts. What is due counts: firing it is an event, which is history.
+fn is_live(
+    table: Table,
+    value: &[u8],
+    registry: &Registry,
+    now: Timestamp,
+) -> Result<bool, Corrupt> {
     match table {
-        Table::Key => KeyRow::read(value).is_ok_and(|row| now.ms_since(row.at) < KEY_LIFE_MS),
-        Table::Name => true,
-        // What is due is left in: firing it is an event, which is history. Only rows that
-        // nobody can read are left out, and those do not decode.
-        Table::Head => HeadRow::read(value).is_ok_and(|row| {
-            registry
-                .rules(row.name.kind)
-                .is_some_and(|rules| rules.head_due(row.tag, row.head).is_ok())
-        }),
+        Table::Name => {}
+        Table::Key => return Ok(now.ms_since(KeyRow::read(value)?.at) < KEY_LIFE_MS),
+        Table::Head => {
+            let row = HeadRow::read(value)?;
+            let rules = registry.rules(row.name.kind).ok_or(Corrupt::Tag)?;
+            rules.describe_head(row.tag, row.head)?;
+        }
         Table::Item => {
-            let mut fields = Fields(value);
-            fields.array::<8>().is_ok_and(|[kind, number, version, ..]| {
-                let rules = registry.rules(Kind::new(kind));
-                rules.is_some_and(|rules| rules.item_due(Tag { number, version }, fields.0).is_ok())
-            })
+            let row = ItemRow::read(value)?;
+            let rules = registry.rules(row.kind).ok_or(Corrupt::Tag)?;
+            rules.describe_item(row.tag, row.item)?;
         }
     }
+    Ok(true)
 }

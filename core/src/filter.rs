@@ -47,7 +47,7 @@ impl Filter {
 
     fn block(&self, hash: u64) -> usize {
         // The high half picks the block, the low half the bits.
-        ((hash >> 32) * self.blocks.len() as u64 >> 32) as usize
+        (((hash >> 32) * self.blocks.len() as u64) >> 32) as usize
     }
 }
 

@@ -18,7 +18,7 @@ use crate::words::{Epoch, Fault, Position, Timestamp};
 pub struct Setup {
     /// The machines.
     pub registry: Registry,
-    /// What the first entries of a new ledger are.
+    /// What the first entry of a new ledger says.
     pub genesis: Vec<Leg>,
     /// How many shards.
     pub shards: usize,
@@ -132,13 +132,19 @@ impl Driver {
             setup,
         };
         if durable.watermark == Position::ZERO {
-            for leg in driver.setup.genesis.clone() {
-                driver.submit(Ask::Command(leg, None));
-                driver.run();
-                driver.replies.clear();
-            }
+            driver.begin();
         }
         Ok(driver)
+    }
+
+    /// Writes the first entry of a new ledger. It is one entry: power that goes while it is
+    /// written leaves a ledger that is still new, never one with half a beginning.
+    fn begin(&mut self) {
+        let legs = self.setup.genesis.clone();
+        if !legs.is_empty() {
+            let reply = self.ask(Ask::Transaction(legs, None));
+            assert!(matches!(reply, Reply::Done(_)), "a new ledger begins: {reply:?}");
+        }
     }
 
     /// The shard that an ask belongs to.

@@ -233,14 +233,14 @@ fn read_piece<'a>(rest: &mut &'a [u8]) -> Result<Piece<'a>, Corrupt> {
         ITEM => {
             let len = usize::try_from(fields.u64()?).map_err(|_| Corrupt::Range)?;
             let key = ItemKey::from_bytes(fields.bytes(len)?).ok_or(Corrupt::Range)?;
-            fields.bytes(padding(len))?;
+            fields.padding_of(len)?;
             What::Item(key)
         }
         LEG => What::Leg(u32::try_from(stream.get()).map_err(|_| Corrupt::Range)?),
         _ => return Err(Corrupt::Range),
     };
     let record = fields.bytes(len)?;
-    fields.bytes(padding(len))?;
+    fields.padding_of(len)?;
     *rest = fields.0;
     Ok(Piece { what, kind: Kind::new(kind), number: stream, tag: Tag { number, version }, record })
 }

@@ -55,7 +55,7 @@ pub struct Out<'a> {
     pub entry: EntryWriter<'a>,
     /// The rows that it changes.
     pub rows: &'a mut Rows,
-    /// The postings of the event at hand.
+    /// The postings of the entry so far. Only kept where assertions are checked.
     pub postings: &'a mut Postings,
     /// Whether answers show nothing but which legs changed something.
     pub brief: bool,
@@ -107,17 +107,24 @@ fn write_item<M: Machine>(item: &M::Item, arena: &mut Arena, out: &mut Vec<u8>) 
     item.pack(&mut Packer::new(out, arena));
 }
 
+/// One event on one stream: what, where and when, and whether it is a part of the event
+/// that the part before belongs to.
+pub(super) struct Happening<'a, E> {
+    pub(super) event: &'a E,
+    pub(super) place: &'a Place,
+    pub(super) same_event: bool,
+}
+
 /// Carries out one event on one stream: encodes it, applies it, writes the rows it changes.
 pub(super) fn perform<M: Machine>(
     state: &mut CordState,
     head: &mut Option<M::Head>,
     items: &mut dyn ItemStore<M::Item>,
-    event: &M::Event,
-    place: &Place,
-    same_event: bool,
+    happening: &Happening<'_, M::Event>,
     out: &mut Out<'_>,
     answer: Option<&mut Answer>,
 ) {
+    let Happening { event, place, same_event } = *happening;
     let creates = head.is_none();
     if creates {
         state.number = Number::new(place.position.get());
@@ -126,8 +133,9 @@ pub(super) fn perform<M: Machine>(
     let created = creates.then_some(&state.name);
     let range = out.entry.part(kind, number, previous(state, creates), created, same_event, event);
     let packed = apply::<M>(state, head, items, event, place, out.rows, out.entry.arena());
-    if let Some(head) = &*head {
-        out.postings.clear();
+    if cfg!(debug_assertions)
+        && let Some(head) = &*head
+    {
         M::postings(head, event, out.postings);
     }
     let Some(answer) = answer.filter(|_| !out.brief) else { return };

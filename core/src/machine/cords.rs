@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 use rkyv::ser::allocator::Arena;
 
-use super::cord::{CordState, ItemStore, Out, Shown, apply, perform, show, shown};
+use super::cord::{CordState, Happening, ItemStore, Out, Shown, apply, perform, show, shown};
 use super::lent::{Lent, LentItems, LentOf, typed};
 use super::state::{Items, Place, View};
 use super::{
     Answer, Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Shows, Stamp,
 };
 use crate::filter::Filter;
-use crate::records::{Corrupt, Fields, HeadRow, Record, Rows, Tag};
+use crate::records::{Corrupt, HeadRow, ItemRow, Record, Rows, Tag};
 use crate::words::{Book, Name, Number, Position, Refusal, Timestamp};
 
 /// The place of a stream in its shard's memory.
@@ -300,14 +300,11 @@ impl<M: Machine> Cords for CordsOf<M> {
         let item = match row {
             None => None,
             Some(row) => {
-                let mut fields = Fields(row);
-                let [kind, number, version, 0, 0, 0, 0, 0] = fields.array()? else {
-                    return Err(Corrupt::Range);
-                };
-                if kind != M::KIND.get() {
+                let row = ItemRow::read(row)?;
+                if row.kind != M::KIND {
                     return Err(Corrupt::Tag);
                 }
-                Some(M::Item::unpack(Tag { number, version }, fields.0)?)
+                Some(M::Item::unpack(row.tag, row.item)?)
             }
         };
         let (cord, items) = self.parts(slot);
@@ -353,16 +350,8 @@ impl<M: Machine> Cords for CordsOf<M> {
         let number = if creates { Number::new(place.position.get()) } else { cord.state.number };
         let mut changed =
             OfMut { cells: items, slot, number, filter, added: 0, due: Timestamp::NEVER };
-        perform::<M>(
-            &mut cord.state,
-            &mut cord.head,
-            &mut changed,
-            &event,
-            place,
-            same,
-            out,
-            answer,
-        );
+        let happening = Happening { event: &event, place, same_event: same };
+        perform::<M>(&mut cord.state, &mut cord.head, &mut changed, &happening, out, answer);
         let (added, due) = (changed.added, changed.due);
         cord.state.cells += added;
         let own = cord.head.as_ref().map_or(Timestamp::NEVER, M::due);

@@ -3,7 +3,7 @@
 use core::any::Any;
 use std::collections::BTreeMap;
 
-use super::cord::{CordState, ItemStore, Out, Shown, perform, show};
+use super::cord::{CordState, Happening, ItemStore, Out, Shown, perform, show};
 use super::state::{Items, Place, View};
 use super::{Accepted, Answer, Command, Context, Decided, Expansion, ItemKey, Link, Machine};
 use crate::words::{Position, Refusal};
@@ -40,10 +40,11 @@ pub(super) struct LentOf<M: Machine> {
     pub(super) kept: std::collections::VecDeque<M::Event>,
 }
 
-/// Items by key: what they are, and the position that changed them and their weight, if any did.
-pub(super) struct LentItems<I>(
-    pub(super) BTreeMap<ItemKey, (Option<I>, Option<(Position, usize)>)>,
-);
+/// Items by key.
+pub(super) struct LentItems<I>(pub(super) BTreeMap<ItemKey, LentItem<I>>);
+
+/// What an item is, and the position that changed it and its weight, if it was changed.
+pub(super) type LentItem<I> = (Option<I>, Option<(Position, usize)>);
 
 impl<I> Items<I> for LentItems<I> {
     fn get(&self, key: &ItemKey) -> Option<&I> {
@@ -101,7 +102,8 @@ impl<M: Machine> Lent for LentOf<M> {
     ) {
         let event = self.kept.pop_front().expect("an event is performed once it was decided");
         let Self { state, head, items, .. } = self;
-        perform::<M>(state, head, items, &event, place, same, out, answer);
+        let happening = Happening { event: &event, place, same_event: same };
+        perform::<M>(state, head, items, &happening, out, answer);
     }
 
     fn show(&self, accepted: &Accepted, answer: &mut Answer) {

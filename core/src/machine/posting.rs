@@ -1,5 +1,7 @@
 //! Postings: the signed movements inside events, which sum to zero.
 
+use std::collections::BTreeMap;
+
 use crate::words::{Amount, Asset};
 
 /// Where a posting lands.
@@ -43,6 +45,18 @@ impl Postings {
     #[must_use]
     pub fn list(&self) -> &[Posting] {
         &self.0
+    }
+
+    /// Whether every asset sums to zero, and nothing is left in transit.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        let mut sums: BTreeMap<(Option<Side>, Asset), i128> = BTreeMap::new();
+        for Posting { side, asset, amount } in &self.0 {
+            *sums.entry((None, *asset)).or_default() += amount;
+            *sums.entry((Some(*side), *asset)).or_default() += amount;
+        }
+        let must_be_zero = |side: &Option<Side>| side.is_none_or(|side| side == Side::Transit);
+        sums.iter().all(|((side, _), sum)| !must_be_zero(side) || *sum == 0)
     }
 
     /// Empties it.

@@ -6,9 +6,13 @@ use super::state::{Changes, ItemChanges, Items, Place, View};
 use super::{
     Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Postings, Shows, Transit,
 };
+use crate::records::{Record, pack_into};
 use crate::words::{Book, Id, Name, Number, Position, Refusal, Timestamp};
 
 /// A stream without an engine around it: commands in, events and postings out.
+///
+/// A second stream lives beside it that is made of the events alone, read back from their
+/// bytes, as recovery makes it. After every step the two must be equal.
 ///
 /// Tables of cases and models of a machine run on this. What the engine adds (durability,
 /// keys, transactions, eviction) is tested elsewhere, once, for all machines.
@@ -18,6 +22,7 @@ pub struct Solo<M: Machine> {
     version: Position,
     head: Option<M::Head>,
     items: Kept<M::Item>,
+    replayed: (Option<M::Head>, Kept<M::Item>),
     last: Position,
 }
 
@@ -52,6 +57,29 @@ impl<I> ItemChanges<I> for Kept<I> {
     }
 }
 
+/// Lets an event change what it likes, but read only the items that it named.
+struct Replayed<'a, I> {
+    items: &'a mut Kept<I>,
+    keys: &'a [ItemKey],
+}
+
+impl<I> Items<I> for Replayed<'_, I> {
+    fn get(&self, key: &ItemKey) -> Option<&I> {
+        assert!(self.keys.contains(key), "item {key:?} was read by an event that did not name it");
+        self.items.get(key)
+    }
+}
+
+impl<I> ItemChanges<I> for Replayed<'_, I> {
+    fn put(&mut self, key: ItemKey, item: I) {
+        self.items.put(key, item);
+    }
+
+    fn remove(&mut self, key: &ItemKey) {
+        self.items.remove(key);
+    }
+}
+
 /// Shows a decision the items that it named, and panics at any other.
 struct Named<'a, I> {
     items: &'a Kept<I>,
@@ -76,6 +104,7 @@ impl<M: Machine> Solo<M> {
             version: Position::ZERO,
             head: None,
             items: Kept(BTreeMap::new()),
+            replayed: (None, Kept(BTreeMap::new())),
             last: Position::new(100),
         }
     }
@@ -145,12 +174,28 @@ impl<M: Machine> Solo<M> {
         let Self { name, head, items, .. } = self;
         M::apply(&mut Changes { name, head, items }, &event, &place);
         self.version = self.last;
+        self.replay(&event, &place);
         let mut postings = Postings::default();
         if let Some(head) = &self.head {
             M::postings(head, &event, &mut postings);
         }
         let shows = M::shows(&event, &place);
         Ok(Told { event: Some(event), position: self.last, shows, postings })
+    }
+
+    /// Takes the event to its bytes and back, and applies it to the stream beside this one.
+    fn replay(&mut self, event: &M::Event, place: &Place) {
+        let mut bytes = Vec::new();
+        pack_into(event, &mut bytes);
+        let read = M::Event::unpack(event.tag(), &bytes).expect("what was packed is read");
+        assert_eq!(&read, event, "an event comes back as it was");
+        let mut needs = Needs::default();
+        M::reads(&read, &mut needs);
+        let (head, items) = &mut self.replayed;
+        let mut items = Replayed { items, keys: needs.keys() };
+        M::apply(&mut Changes { name: &self.name, head, items: &mut items }, &read, place);
+        assert_eq!(self.replayed.0, self.head, "replay gives the same head");
+        assert_eq!(self.replayed.1.0, self.items.0, "replay gives the same items");
     }
 
     fn view<'a>(&'a self, items: &'a dyn Items<M::Item>) -> View<'a, M> {

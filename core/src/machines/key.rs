@@ -44,7 +44,8 @@ impl Said for Command {
         }
     }
 
-    /// Nothing: a retry comes with another made id, and the first one counts.
+    /// Nothing: this leg says which id was made, and a retry comes with another one, while the
+    /// first counts. What makes two asks under one key differ stands in their other legs.
     fn canon(&self, _: &mut Canon) {}
 
     fn heap_bytes(&self) -> usize {

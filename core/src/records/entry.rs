@@ -9,7 +9,7 @@
 //!         4  payload's length u32
 //!         8  stream's number u64
 //!        16  position of the stream's previous event u64
-//!        24  [created: book u64 │ id's length u16, 6 zeros │ id, padded]
+//!        24  [creates: book u64 │ id's length u64 │ id, padded]
 //!            payload, padded
 //! ```
 //!
@@ -204,7 +204,7 @@ impl<'a> Entries<'a> {
     fn read(&mut self) -> Result<Entry<'a>, Corrupt> {
         let mut fields = Fields(self.bytes);
         let len = fields.u32()? as usize;
-        if len < HEADER_LEN || len % 8 != 0 {
+        if len < HEADER_LEN || !len.is_multiple_of(8) {
             return Err(Corrupt::Range);
         }
         let whole = self.bytes.split_at_checked(len).ok_or(Corrupt::Short)?;
@@ -241,7 +241,7 @@ fn read_note(fields: &mut Fields<'_>) -> Result<KeyNote, Corrupt> {
     let [mode, 0, 0, 0] = fields.array()? else { return Err(Corrupt::Range) };
     let len = fields.u32()? as usize;
     let answer = fields.bytes(len)?;
-    fields.bytes(padding(len))?;
+    fields.padding_of(len)?;
     let answer = match mode {
         0 if len == 0 => None,
         1 => Some(answer.to_vec()),
@@ -272,11 +272,11 @@ fn read_part<'a>(
         let book = Book::new(Number::new(fields.u64()?));
         let id_len = usize::try_from(fields.u64()?).map_err(|_| Corrupt::Range)?;
         let id: Id = text(fields.bytes(id_len)?)?;
-        fields.bytes(padding(id_len))?;
+        fields.padding_of(id_len)?;
         Some(Name::new(book, kind, id))
     };
     let payload = fields.bytes(payload_len)?;
-    fields.bytes(padding(payload_len))?;
+    fields.padding_of(payload_len)?;
     let tag = Tag { number, version };
     let position = Position::new(*position);
     Ok(Part { head: PartHead { position, kind, tag, number: stream, previous, created }, payload })

@@ -8,7 +8,8 @@ pub use entry::{Entries, Entry, EntryWriter, KeyNote, Part, PartHead};
 pub use pack::{Packed, Packer, Record, Tag, pack_into, unpack};
 pub(crate) use row::{Fields, padding};
 pub use row::{
-    HeadRow, KeyRow, Row, Rows, SEAL_LEN, Table, key_of_head, key_of_item, key_of_name, open, seal,
+    HeadRow, ItemRow, KeyRow, Row, Rows, SEAL_LEN, Table, key_of_head, key_of_item, key_of_name,
+    open, seal,
 };
 
 /// Bytes that are not what was written there.

@@ -112,7 +112,7 @@ where
 /// Every variant wraps the struct of its own name; `(type, version)` is its tag and never
 /// changes. Older structs are listed behind `from`, and are read through `From`.
 ///
-/// ```ignore
+/// ```text
 /// records! {
 ///     /// What happens to a seat.
 ///     pub enum Event {

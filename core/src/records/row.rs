@@ -195,6 +195,13 @@ impl<'a> Fields<'a> {
         Ok(head)
     }
 
+    /// Takes the padding behind this many bytes. It is all zeros, so that what was written has
+    /// one form only.
+    pub(crate) fn padding_of(&mut self, len: usize) -> Result<(), Corrupt> {
+        let is_zero = self.bytes(padding(len))?.iter().all(|byte| *byte == 0);
+        if is_zero { Ok(()) } else { Err(Corrupt::Range) }
+    }
+
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Corrupt> {
         let (head, tail) = self.0.split_first_chunk::<N>().ok_or(Corrupt::Short)?;
         self.0 = tail;
@@ -253,7 +260,7 @@ impl<'a> HeadRow<'a> {
     /// Reads a row's value.
     pub fn read(value: &'a [u8]) -> Result<Self, Corrupt> {
         let mut fields = Fields(value);
-        let [kind, number, tag_version, _] = fields.array()?;
+        let [kind, number, tag_version, 0] = fields.array()? else { return Err(Corrupt::Range) };
         let id_len = fields.u32()? as usize;
         let book = Book::new(Number::new(fields.u64()?));
         let stamp = Stamp {
@@ -262,9 +269,31 @@ impl<'a> HeadRow<'a> {
             updated: Timestamp::from_ms(fields.u64()?),
         };
         let id = text(fields.bytes(id_len)?)?;
-        fields.bytes(padding(id_len))?;
+        fields.padding_of(id_len)?;
         let name = Name::new(book, Kind::new(kind), id);
         Ok(Self { name, stamp, tag: Tag { number, version: tag_version }, head: fields.0 })
+    }
+}
+
+/// An item's row: its kind and tag, and the packed item.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ItemRow<'a> {
+    /// The kind of the stream that it belongs to.
+    pub kind: Kind,
+    /// Which struct the item is.
+    pub tag: Tag,
+    /// The packed item.
+    pub item: &'a [u8],
+}
+
+impl<'a> ItemRow<'a> {
+    /// Reads a row's value: `kind, type, version, 5 zeros | item`
+    pub fn read(value: &'a [u8]) -> Result<Self, Corrupt> {
+        let mut fields = Fields(value);
+        let [kind, number, version, 0, 0, 0, 0, 0] = fields.array()? else {
+            return Err(Corrupt::Range);
+        };
+        Ok(Self { kind: Kind::new(kind), tag: Tag { number, version }, item: fields.0 })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Idempotency keys: their hashes, the rows in memory, and the filter that says "never seen".
 
+use core::cell::Cell;
+
 use hashbrown::HashTable;
 
 use super::{Key, Options, name_hash, route};
@@ -124,6 +126,7 @@ pub(super) struct Keys {
     hand: usize,
     heap: usize,
     filter: KeyFilter,
+    steps: Cell<u64>,
 }
 
 impl Keys {
@@ -135,7 +138,17 @@ impl Keys {
             hand: 0,
             heap: 0,
             filter: KeyFilter::new(rows_max),
+            steps: Cell::new(0),
         }
+    }
+
+    /// How many places of the table in memory were looked at, ever, for tests.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    fn step(&self) {
+        self.steps.set(self.steps.get() + 1);
     }
 
     pub(super) fn seen(&mut self, key: &[u8; 16], now: Timestamp) -> Seen<'_> {
@@ -202,20 +215,26 @@ impl Keys {
             self.cells.push(cell);
             u32::try_from(self.cells.len() - 1).expect("a shard holds fewer than 2^32 keys")
         };
-        let cells = &self.cells;
+        let (cells, steps) = (&self.cells, &self.steps);
         self.index.insert_unique(hash(&key), index, |&other| {
+            // Asked for every key that is there, when the table grows.
+            steps.set(steps.get() + 1);
             cells[other as usize].as_ref().map_or(0, |cell| hash(&cell.key))
         });
+        self.step();
     }
 
     fn find(&self, key: &[u8; 16]) -> Option<usize> {
-        let is_it =
-            |&index: &u32| self.cells[index as usize].as_ref().is_some_and(|cell| cell.key == *key);
+        let is_it = |&index: &u32| {
+            self.step();
+            self.cells[index as usize].as_ref().is_some_and(|cell| cell.key == *key)
+        };
         self.index.find(hash(key), is_it).map(|&index| index as usize)
     }
 
     pub(super) fn evict(&mut self, durable: Position, steps: usize) {
         for _ in 0..steps.min(self.cells.len()) {
+            self.step();
             self.hand = (self.hand + 1) % self.cells.len();
             let Some(cell) = &mut self.cells[self.hand] else { continue };
             if cell.position > durable || core::mem::take(&mut cell.used) {
@@ -248,9 +267,10 @@ fn hash(key: &[u8; 16]) -> u64 {
 
 /// For each key 24 bits of its hash and 8 bits of its bucket, in groups of sixteen slots.
 ///
-/// Each key has two groups that it may lie in. A slot is free again once its bucket is older
-/// than a day. Where both groups are full, a keyed command is refused as `overloaded`: a key
-/// is never forgotten early.
+/// Each key has two groups that it may lie in, and goes into the emptier one: then none is
+/// refused before the table is three quarters full. A slot is free again once its bucket is
+/// older than a day. Where both groups are full, a keyed command is refused as `overloaded`:
+/// a key is never forgotten early.
 struct KeyFilter {
     slots: Vec<u32>,
     complete: bool,
@@ -274,7 +294,7 @@ impl KeyFilter {
     fn groups(&self, hash: u64) -> [usize; 2] {
         let count = (self.slots.len() / GROUP) as u64;
         let other = hash.rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        [hash, other].map(|hash| ((hash >> 32) * count >> 32) as usize * GROUP)
+        [hash, other].map(|hash| (((hash >> 32) * count) >> 32) as usize * GROUP)
     }
 
     fn print(hash: u64) -> u32 {
@@ -310,9 +330,10 @@ impl KeyFilter {
     }
 
     fn place(&self, hash: u64, now: u32) -> Option<usize> {
-        let groups = self.groups(hash);
-        let mut free = groups.iter().flat_map(|&group| group..group + GROUP);
-        free.find(|&slot| Self::bucket(self.slots[slot], now).is_none())
+        let is_free = |slot: &usize| Self::bucket(self.slots[*slot], now).is_none();
+        let free = |group: usize| (group..group + GROUP).filter(is_free);
+        let emptier = self.groups(hash).into_iter().max_by_key(|&group| free(group).count())?;
+        free(emptier).next()
     }
 
     fn insert(&mut self, hash: u64, bucket: u32) {
@@ -395,6 +416,17 @@ mod tests {
         );
         let next_day = Timestamp::from_ms(start.ms() + KEY_LIFE_MS + BUCKET_MS);
         assert!((5_000..5_050).all(|number| keys.has_room(&key(number), next_day)));
+    }
+
+    #[test]
+    fn three_quarters_of_the_slots_are_used_before_any_key_is_refused() {
+        let slots = 1 << 18;
+        let mut keys = Keys::new(slots);
+        let start = Timestamp::from_ms(1_000_000_000_000);
+        for number in 0..slots as u64 / 4 * 3 {
+            assert!(keys.has_room(&key(number), start), "key {number} of {slots}");
+            keys.note(&key(number), bucket_of(start));
+        }
     }
 
     #[test]

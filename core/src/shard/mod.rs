@@ -221,7 +221,7 @@ pub struct Shard {
     arena: Option<Arena>,
     postings: Postings,
     parked: Parked,
-    ops: HashMap<OpId, Op, foldhash::fast::FixedState>,
+    ops: BTreeMap<OpId, Op>,
     op_last: u64,
     queues: HashMap<At, Queue, foldhash::fast::FixedState>,
     loads: BTreeMap<u64, Loading>,
@@ -292,7 +292,7 @@ impl Shard {
             arena: Some(Arena::new()),
             postings: Postings::default(),
             parked: Parked::default(),
-            ops: HashMap::default(),
+            ops: BTreeMap::new(),
             op_last: 0,
             queues: HashMap::default(),
             loads: BTreeMap::new(),
@@ -448,7 +448,8 @@ impl Shard {
         self.now = self.now.min(self.durable.now_limit);
         let failed = || Reply::Failed(fault);
         self.parked.drain(|call| out.push(Effect::Reply(call, failed())));
-        let mut calls: Vec<CallId> = self.ops.drain().filter_map(|(_, op)| op.call).collect();
+        let ops = core::mem::take(&mut self.ops);
+        let mut calls: Vec<CallId> = ops.into_values().filter_map(|op| op.call).collect();
         calls.extend(self.sweeps.drain());
         calls.sort_unstable();
         out.extend(calls.into_iter().map(|call| Effect::Reply(call, failed())));
@@ -513,11 +514,11 @@ impl Shard {
         self.cords.iter().flatten().map(|cords| cords.len()).sum()
     }
 
-    /// How many places of its item tables it has looked at, ever. For tests that compare the
+    /// How many places of its tables of items and keys it has looked at, ever. For tests that compare the
     /// work of a command on a stream of ten items with that on one of a million.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.cords.iter().flatten().map(|cords| cords.steps()).sum()
+        self.cords.iter().flatten().map(|cords| cords.steps()).sum::<u64>() + self.keys.steps()
     }
 
     /// Notes a stream of the store for the filter, when a ledger is opened.

@@ -318,11 +318,10 @@ impl Shard {
                 Err(fault) => return self.fail(op, fault, ring, out),
             }
         }
-        if let Some(keyed) = op.keyed {
-            match self.look_up_key(at, id, keyed, op, ring, out) {
-                Some(step) => return step,
-                None => {}
-            }
+        if let Some(keyed) = op.keyed
+            && let Some(step) = self.look_up_key(at, id, keyed, op, ring, out)
+        {
+            return step;
         }
         match &op.what {
             What::Touch(sweep) => {
@@ -576,6 +575,8 @@ impl Shard {
             out.entry.note(&note);
         }
         let (len, _) = out.entry.finish();
+        debug_assert!(postings.is_balanced(), "an entry's postings sum to zero: {postings:?}");
+        postings.clear();
         self.batch.bytes = bytes;
         self.batch.rows = rows;
         self.arena = Some(arena);

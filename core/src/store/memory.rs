@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Due, Store, StoreError};
 use crate::machine::{ItemKey, Registry};
-use crate::records::{Corrupt, Fields, HeadRow, Row, Table, Tag, open, seal};
+use crate::records::{Corrupt, HeadRow, ItemRow, Row, Table, open, seal};
 use crate::words::{Book, Kind, Number, Position, Timestamp};
 
 /// A store in memory. Rows lie there sealed, so damage is found as it is on a disk.
@@ -86,10 +86,9 @@ impl MemoryStore {
     fn indexed_item(&self, key: &[u8], value: &[u8]) -> Result<Indexed, Corrupt> {
         let number = number_of(key)?;
         let item = key.get(8..).and_then(ItemKey::from_bytes).ok_or(Corrupt::Range)?;
-        let mut fields = Fields(value);
-        let [kind, tag, version, ..] = fields.array::<8>()?;
-        let rules = self.registry.rules(Kind::new(kind)).ok_or(Corrupt::Tag)?;
-        let at = rules.item_due(Tag { number: tag, version }, fields.0)?;
+        let row = ItemRow::read(value)?;
+        let rules = self.registry.rules(row.kind).ok_or(Corrupt::Tag)?;
+        let at = rules.item_due(row.tag, row.item)?;
         Ok(Indexed { due: due(at, number, Some(item)), lists: Vec::new() })
     }
 

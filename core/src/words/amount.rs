@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use rkyv::rancor::{Fallible, Source};
 use rkyv::{Archive, Deserialize, Serialize};
 
 use super::Malformed;
@@ -10,7 +11,7 @@ use super::Malformed;
 ///
 /// Kept as two words so that records need an alignment of 8 bytes only.
 /// [`Amount::new`] takes what a caller may ask for, which is never zero.
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Amount {
     lo: u64,
     hi: u64,
@@ -89,6 +90,18 @@ impl Amount {
     #[must_use]
     pub fn signed(self) -> Signed {
         Signed { lo: self.lo, hi: self.hi as i64 }
+    }
+}
+
+/// Bytes that say more than 127 bits are no amount: arithmetic counts on the bound.
+impl<D> Deserialize<Amount, D> for ArchivedAmount
+where
+    D: Fallible + ?Sized,
+    D::Error: Source,
+{
+    fn deserialize(&self, _: &mut D) -> Result<Amount, D::Error> {
+        let value = u128::from(self.lo.to_native()) | u128::from(self.hi.to_native()) << 64;
+        Amount::whole(value).ok_or_else(|| D::Error::new(Malformed::Amount))
     }
 }
 
@@ -225,6 +238,15 @@ mod tests {
         assert_eq!(max.share(0, 7), Amount::ZERO);
         assert_eq!(max.share(7, 7), max);
         assert_eq!(Amount::from(10).share(1, 3).get(), 3);
+    }
+
+    #[test]
+    fn bytes_of_more_than_127_bits_are_no_amount() {
+        use crate::records::{Corrupt, unpack};
+        let mut bytes = [0xff; 16];
+        assert_eq!(unpack::<Amount>(&bytes), Err(Corrupt::Shape));
+        bytes[15] = 0x7f;
+        assert_eq!(unpack(&bytes), Ok(Amount::MAX));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use feed::feed;
 use proptest::prelude::*;
 use quipu_core::machine::{Answer, ItemKey, Machine, Piece, Registry, Rules, Stamp, What};
 use quipu_core::machines::record::{Deleted, Event, Head, Put, Record};
+use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::records::{
-    Corrupt, Entries, EntryWriter, HeadRow, KeyNote, KeyRow, Record as _, Table, Tag, open,
-    pack_into, seal,
+    Corrupt, Entries, EntryWriter, HeadRow, ItemRow, KeyNote, KeyRow, Record as _, Table, Tag,
+    open, pack_into, seal,
 };
 use quipu_core::words::{Book, Id, Name, Number, Position, Timestamp};
 use rkyv::ser::allocator::Arena;
@@ -208,6 +209,58 @@ fn a_seal_notices_every_flipped_bit_and_every_other_place() {
     assert_eq!(open(Table::Head, &[1, 2, 4], &sealed), Err(Corrupt::Checksum));
     assert_eq!(open(Table::Item, &key, &sealed), Err(Corrupt::Checksum));
     assert_eq!(open(Table::Head, &key, &sealed[..7]), Err(Corrupt::Short));
+}
+
+/// Every place that is reserved or padding, one byte of it at a time.
+#[test]
+fn bytes_that_say_nothing_are_zero() {
+    let (mut entry, mut arena) = (Vec::new(), Arena::new());
+    let id = Id::new("nodes").expect("well formed");
+    let named = Name::new(Book::DEFAULT, Ticket::KIND, id.clone());
+    let event = ticket::Event::from(ticket::Revoked { reason: "a mistake".to_owned() });
+    let mut writer = EntryWriter::begin(&mut entry, &mut arena, NOW);
+    writer.event();
+    let part =
+        writer.part(Ticket::KIND, Number::new(1), Position::ZERO, Some(&named), false, &event);
+    writer.note(&KeyNote { key: [1; 16], fingerprint: [2; 16], answer: Some(vec![3; 3]) });
+    writer.finish();
+    let note = part.end.next_multiple_of(8);
+    // Behind the id of five letters, the event, the note's mode, and its answer of three.
+    let in_entry = (61..64).chain(part.end..note).chain(note + 33..note + 36);
+    let in_entry = in_entry.chain(note + 43..entry.len());
+    assert!(part.end < note && note + 48 == entry.len(), "there is padding to look at");
+    let read_entry = |bytes: &[u8]| match Entries::new(bytes, Position::new(1)).next() {
+        Some(read) => read.map(|_| ()),
+        None => Err(Corrupt::Short),
+    };
+    zeros_are_checked(&entry, in_entry, read_entry);
+
+    let mut row = Vec::new();
+    HeadRow::write(&named, stamp(), head().tag(), &mut row, |out| pack_into(&head(), out));
+    zeros_are_checked(&row, [3].into_iter().chain(45..48), |row| HeadRow::read(row).map(|_| ()));
+
+    let item = [Ticket::KIND.get(), 1, 1, 0, 0, 0, 0, 0, 9];
+    zeros_are_checked(&item, 3..8, |row| ItemRow::read(row).map(|_| ()));
+
+    let shown = answer();
+    let key = shown.iter().rposition(|byte| *byte == b'V').expect("the key of an item");
+    zeros_are_checked(&shown, key + 1..key + 8, |bytes| {
+        Answer::from_bytes(bytes).pieces().try_for_each(|piece| piece.map(|_| ()))
+    });
+}
+
+fn zeros_are_checked(
+    bytes: &[u8],
+    places: impl Iterator<Item = usize>,
+    read: impl Fn(&[u8]) -> Result<(), Corrupt>,
+) {
+    assert_eq!(read(bytes), Ok(()));
+    for place in places {
+        assert_eq!(bytes[place], 0, "byte {place}");
+        let mut changed = bytes.to_vec();
+        changed[place] = 1;
+        assert_eq!(read(&changed), Err(Corrupt::Range), "byte {place}");
+    }
 }
 
 /// How valid bytes change. Places are taken modulo the length.

@@ -39,7 +39,7 @@ pub(super) fn decide(view: &View<'_, Drop>, command: &Command, cx: &mut Context<
             let claimed = claim(view, claimant, *quantity, Some(payer), cx)?;
             Ok(Decided::Event(Event::Claimed(claimed)))
         }
-        Command::Restock { claim, claimant } => restock(view, claim, claimant),
+        Command::Restock { claim, claimant } => restock(view, claim, claimant, cx),
         Command::DropDue => fall_due(view, cx.now),
     }
 }
@@ -124,7 +124,7 @@ fn claim(
 /// |---|---|
 /// | the drop does not exist, or no such claim of this claimant | `not_found` |
 /// | its units came back already | `wrong_state` |
-fn restock(view: &View<'_, Drop>, id: &Id, claimant: &Id) -> Answer {
+fn restock(view: &View<'_, Drop>, id: &Id, claimant: &Id, cx: &mut Context<'_>) -> Answer {
     let head = view.head.ok_or(Code::NotFound)?;
     let position = id.position('c').ok_or(Code::NotFound)?;
     let claim = match view.item(&claim_key(position)) {
@@ -133,6 +133,10 @@ fn restock(view: &View<'_, Drop>, id: &Id, claimant: &Id) -> Answer {
     };
     if claim.state == ClaimState::Released {
         return Err(Code::WrongState.into());
+    }
+    if let (Some(Price { asset, .. }), true) = (head.price, claim.payment.is_some()) {
+        // What was paid in this asset comes back in it.
+        cx.transit.give(asset, Amount::ZERO)?;
     }
     // Nothing below can fail.
     let Claim { quantity, .. } = *claim;

@@ -1,7 +1,7 @@
 //! Feeds bytes to everything that reads bytes. The fuzz target runs this file too.
 
 use quipu_core::machine::{Answer, Postings, Registry, What};
-use quipu_core::records::{Entries, HeadRow, KeyRow, Table, open};
+use quipu_core::records::{Entries, HeadRow, ItemRow, KeyRow, Table, open};
 use quipu_core::words::Position;
 
 /// Gives the bytes to every reader. Each says what they are or that they are nothing of its
@@ -11,6 +11,7 @@ pub(crate) fn feed(registry: &Registry, bytes: &[u8]) {
         feed_entries(registry, bytes, Position::new(first));
     }
     feed_head_row(registry, bytes);
+    feed_item_row(registry, bytes);
     let _ = KeyRow::read(bytes);
     feed_answer(registry, bytes);
     feed_seal(bytes);
@@ -38,6 +39,13 @@ fn feed_head_row(registry: &Registry, bytes: &[u8]) {
     let _ = rules.describe_head(row.tag, row.head);
     let _ = rules.head_due(row.tag, row.head);
     let _ = rules.indexes(row.tag, row.head, &mut |_, _| {});
+}
+
+fn feed_item_row(registry: &Registry, bytes: &[u8]) {
+    let Ok(row) = ItemRow::read(bytes) else { return };
+    let Some(rules) = registry.rules(row.kind) else { return };
+    let _ = rules.describe_item(row.tag, row.item);
+    let _ = rules.item_due(row.tag, row.item);
 }
 
 fn feed_answer(registry: &Registry, bytes: &[u8]) {

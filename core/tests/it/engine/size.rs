@@ -34,6 +34,8 @@ fn an_event_takes_few_bytes_on_the_log() {
         done(ledger.ask(command::<Account>(who, deposit(1_000_000))));
     }
     done(ledger.ask(command::<Flow>(flow, new_flow(&ledger))));
+    // The first record of a collection creates that as well.
+    done(ledger.ask(put("key-00000000")));
     done(ledger.ask(command::<Drop>(drop, new_drop(1_000))));
     for index in 1..=4 {
         done(ledger.ask(command::<Ticket>(&format!("ticket-0000{index}"), issue())));

@@ -2,10 +2,10 @@
 
 use super::say::*;
 use quipu_core::machines::account::Account;
-use quipu_core::machines::drop::Drop;
+use quipu_core::machines::drop::{self, Drop, Price};
 use quipu_core::machines::ticket::Ticket;
 use quipu_core::shard::Ask;
-use quipu_core::words::{Code, Timestamp};
+use quipu_core::words::{Asset, Code, Timestamp};
 
 #[test]
 fn a_ticket_is_claimed_once_and_stays_claimed() {
@@ -128,6 +128,29 @@ fn a_hold_expires_at_its_instant_and_frees_what_it_held() {
         assert_eq!(code(ledger.ask(command::<Account>("a", charge(1)))), Code::InsufficientFunds);
         ledger.set_now(Timestamp::from_ms(start + 62_000));
         done(ledger.ask(command::<Account>("a", charge(1))));
+        assert_eq!(ledger.digest(), Ok(ledger.replayed_digest().expect("the log replays")));
+    }
+}
+
+#[test]
+fn a_drop_is_paid_in_the_asset_of_its_price() {
+    for (shards, seller) in [(1, None), (2, None), (8, None), (1, Some("s")), (2, Some("s"))] {
+        let mut ledger = ledger(shards);
+        let euro = Asset::new("EUR/2").expect("a well-formed asset");
+        let mut create = new_drop(5);
+        if let drop::Command::Create { price, seller: paid, .. } = &mut create {
+            *price = Some(Price { amount: amount(7), asset: euro });
+            *paid = seller.map(id);
+        }
+        done(ledger.ask(command::<Drop>("d", create)));
+        for who in ["a", "s"] {
+            done(ledger.ask(command::<Account>(who, open())));
+            done(ledger.ask(command::<Account>(who, deposit(100))));
+        }
+        let buy = drop::Command::Claim { claimant: id("al"), quantity: 2, pay_from: Some(id("a")) };
+        assert_eq!(code(ledger.ask(command::<Drop>("d", buy))), Code::AssetMismatch);
+        assert_eq!(drops(&mut ledger, "d").taken, 0);
+        assert_eq!((balance(&mut ledger, "a"), balance(&mut ledger, "s")), (100, 100));
         assert_eq!(ledger.digest(), Ok(ledger.replayed_digest().expect("the log replays")));
     }
 }

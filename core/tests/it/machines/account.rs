@@ -964,9 +964,15 @@ fn legs_meet_in_transit() {
             (other(-1, raise()), no(Code::AssetMismatch)),
             (other(1, send(1)), no(Code::AssetMismatch)),
             (other(1, give_back(1)), no(Code::AssetMismatch)),
+            // A leg that moves nothing may have named the asset.
+            (other(0, charge(1)), no(Code::AssetMismatch)),
+            (other(0, restore(1)), no(Code::AssetMismatch)),
+            (with(0, charge(1)), goes_out(1)),
+            (with(0, restore(1)), comes_in(1)),
             // The asset is asked for before the funds.
             (other(1, send(11)), no(Code::AssetMismatch)),
             (other(-11, fund()), no(Code::AssetMismatch)),
+            (other(0, charge(11)), no(Code::AssetMismatch)),
             // A leg may give on top of what is there.
             (with(5, send(10)), gives(10)),
             (with(i128::MAX, send(10)), no(Code::Overflow)),
@@ -992,6 +998,8 @@ fn the_first_check_that_says_no_is_the_answer() {
             (charge(6).into(), lacks(0)),
             (charge_all().into(), no(Code::Overflow)),
             (foreign(i128::MAX, send(6)), no(Code::AssetMismatch)),
+            (foreign(0, charge_as("r", 1)), taken(103)),
+            (foreign(0, charge_all()), no(Code::AssetMismatch)),
             (with(i128::MAX, send(6)), no(Code::Overflow)),
         ],
     );

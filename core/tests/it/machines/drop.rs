@@ -245,6 +245,10 @@ fn a_priced_claim_must_be_paid_and_names_its_asset() {
     let refusal = bought.ask_within(&buy("ann", 1), ms(20), &mut transit).err();
     assert_eq!(refusal, Some(Code::AssetMismatch.into()));
 
+    let mut transit = Transit::default();
+    bought.ask_within(&restock("c102", "ann"), ms(30), &mut transit).expect("released");
+    assert_eq!(transit.asset(), Some(usd()), "nor is it given back in another");
+
     // Not split, nobody pays it; its own refusals come first.
     for (command, code) in [
         (claim_from("ann", 1, "purse"), Code::NotFound),

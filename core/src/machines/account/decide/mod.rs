@@ -12,7 +12,7 @@
 //! | 5 | `wrong_state`, `expired` | the charge, hold or withdrawal is past that; the hold expired |
 //! | 6 | `stale_fence`, `exceeds_held` | a newer lease was given out; more than the hold held or the charge has left |
 //! | 7 | `already_exists` | the reference is taken |
-//! | 8 | `asset_mismatch` | another asset is in transit |
+//! | 8 | `asset_mismatch` | another asset is in transit, or named by an earlier leg |
 //! | 9 | `overflow` | a number or a time needs more than its bits. Time spans first |
 //! | 10 | `insufficient_funds`, `balance_cap_reached`, `not_empty` | the limits |
 //! | 11 | `spend_cap_reached` | the period has less left |
@@ -48,7 +48,7 @@ pub(super) fn decide(
             money::deposit(view, *amount, reference.as_ref(), metadata)
         }
         Command::Charge { amount, reference, metadata } => {
-            money::charge(view, *amount, reference.as_ref(), metadata, now)
+            money::charge(view, *amount, reference.as_ref(), metadata, cx)
         }
         Command::Refund { charge, amount } => money::refund(view, charge, *amount),
 
@@ -91,7 +91,7 @@ pub(super) fn decide(
         Command::Recover { flow: _ } => money::recover(view, cx),
         Command::GiveBack { amount, to: _ } => money::give_back(view, *amount, cx),
         Command::TakeBack { from: _ } => money::take_back(view, cx),
-        Command::Restore { amount, from: _ } => money::restore(view, *amount),
+        Command::Restore { amount, from: _ } => money::restore(view, *amount, cx),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     Decision, above_zero, affordable, balance_without, found, happens, in_use, within_spend_cap,
 };
 use crate::machine::{Context, Decided, ItemKey, Shows, Transit, View};
-use crate::words::{Amount, Code, Fact, Id, Metadata, Position, Refusal, Signed, Timestamp};
+use crate::words::{Amount, Code, Fact, Id, Metadata, Position, Refusal, Signed};
 
 pub(super) fn deposit(
     view: &View<'_, Account>,
@@ -31,13 +31,14 @@ pub(super) fn charge(
     amount: Amount,
     reference: Option<&Id>,
     metadata: &Metadata,
-    now: Timestamp,
+    cx: &Context<'_>,
 ) -> Decision {
     above_zero(amount)?;
     let head = in_use(view)?;
     untaken(view, reference.map(charge_reference_key))?;
+    same_asset(head, cx)?;
     let balance_after = going_out(head, amount)?;
-    within_spend_cap(head, amount, now)?;
+    within_spend_cap(head, amount, cx.now)?;
     // Nothing below can fail.
     let metadata = Some(metadata).filter(|metadata| !metadata.is_empty()).cloned();
     happens(Charged { amount, balance_after, reference: reference.cloned(), metadata })
@@ -154,9 +155,10 @@ pub(super) fn take_back(view: &View<'_, Account>, cx: &mut Context<'_>) -> Decis
     happens(TookBack { amount, balance_after })
 }
 
-pub(super) fn restore(view: &View<'_, Account>, amount: Amount) -> Decision {
+pub(super) fn restore(view: &View<'_, Account>, amount: Amount, cx: &Context<'_>) -> Decision {
     above_zero(amount)?;
     let head = found(view)?;
+    same_asset(head, cx)?;
     let balance_after = coming_back(head, amount)?;
     // Nothing below can fail.
     happens(Restored { amount, balance_after })
@@ -202,6 +204,12 @@ fn taken(head: &Head, amount: Amount, cx: &Context<'_>) -> Result<Transit, Refus
     let mut transit = *cx.transit;
     transit.take(head.asset, amount)?;
     Ok(transit)
+}
+
+/// An earlier leg may have named the asset and moved nothing: a drop that nobody sells is paid
+/// to the outside, but in the asset of its price.
+fn same_asset(head: &Head, cx: &Context<'_>) -> Result<(), Refusal> {
+    given(head, Amount::ZERO, cx).map(|_| ())
 }
 
 /// New money: the totals and the cap have a say.
