@@ -7,6 +7,7 @@ use super::{Answer, ItemKey, Machine, Postings, Shows, Stamp};
 use crate::records::{
     EntryWriter, HeadRow, Packer, Record, Rows, Table, key_of_head, key_of_item, key_of_name,
 };
+use crate::store::Due;
 use crate::words::{Name, Number, Position, Timestamp};
 
 /// What the engine keeps of a stream in memory, whatever its kind.
@@ -25,6 +26,8 @@ pub struct CordState {
     pub due: Timestamp,
     /// A lower bound of when an item that is not in memory is due.
     pub due_stored: Timestamp,
+    /// The last item of a page of due items that the store gave, while more pages follow.
+    pub due_page: Option<Box<Due>>,
     /// How many transactions and waiting commands keep it in memory.
     pub pins: u32,
     /// How many of its items are in memory.

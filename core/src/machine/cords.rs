@@ -218,6 +218,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             stamp: Stamp::default(),
             due: Timestamp::NEVER,
             due_stored: Timestamp::NEVER,
+            due_page: None,
             pins: 0,
             cells: 0,
             known,
@@ -487,6 +488,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             let state = &mut self.parts(slot).0.state;
             state.cells -= 1;
             state.due_stored = state.due_stored.min(due);
+            state.due_page = None;
         }
         for _ in 0..steps.min(self.cords.len()) {
             self.hand = (self.hand + 1) % self.cords.len();

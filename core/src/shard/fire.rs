@@ -76,9 +76,9 @@ impl Shard {
                 return Ok(true);
             }
             if state.due_stored <= self.now {
-                let number = state.number;
+                let (number, after) = (state.number, state.due_page.as_deref().cloned());
                 if !self.is_loading(at) {
-                    let wanted = Wanted::DueItems(number, self.now, None);
+                    let wanted = Wanted::DueItems(number, self.now, after);
                     self.load_for(at, wanted, Loading::Stream(at), out);
                 }
                 return Ok(false);
@@ -112,8 +112,7 @@ impl Shard {
                 None
             });
             self.cords_mut(at.kind).refresh_due(at.slot);
-            let due = self.cords(at.kind).state(at.slot).due;
-            self.wake = self.wake.min(due);
+            self.wake_for(at);
         }
     }
 
@@ -123,7 +122,6 @@ impl Shard {
             home: Some(at),
             what: What::Touch(sweep),
             keyed: None,
-            link: None,
             slots: 0,
             bytes: 0,
             key_is_absent: false,
@@ -290,7 +288,7 @@ impl Shard {
     }
 
     fn take_rows(&mut self, at: At, found: Found, out: &mut Vec<Effect>) -> Option<Taken> {
-        let mut on = None;
+        let (mut on, mut next) = (None, None);
         let now = self.now;
         let cords = self.cords_mut(at.kind);
         let items = match found {
@@ -309,8 +307,7 @@ impl Shard {
             }
             Found::Items(items) => items,
             Found::DueItems(items, due_stored, last) => {
-                on = last;
-                cords.state_mut(at.slot).due_stored = due_stored;
+                (on, next) = (last, Some(due_stored));
                 items
             }
             Found::Key(_) | Found::Due(..) => return None,
@@ -318,6 +315,11 @@ impl Shard {
         let mut new = 0;
         for (key, row) in items {
             new += usize::from(cords.add_item(at.slot, key, row.as_deref()).ok()?);
+        }
+        if let Some(due_stored) = next {
+            let state = cords.state_mut(at.slot);
+            state.due_stored = due_stored;
+            state.due_page = on.clone().map(Box::new);
         }
         cords.refresh_due(at.slot);
         let number = cords.state(at.slot).number;

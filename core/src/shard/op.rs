@@ -9,7 +9,7 @@ use super::{
 };
 use crate::batch::{EntryAt, Ring};
 use crate::machine::{
-    Accepted, Answer, Command, Context, Expansion, ItemKey, Link, Needs, Out, Place, Shows, Transit,
+    Accepted, Answer, Command, Context, Expansion, ItemKey, Needs, Out, Place, Shows, Transit,
 };
 use crate::records::{EntryWriter, KeyNote, KeyRow, Table};
 use crate::words::{Code, Fact, Fault, Name, Position, Refusal, Timestamp, Version};
@@ -29,8 +29,6 @@ pub(super) struct Op {
     pub(super) keyed: Option<Keyed>,
     /// Whether the store has been asked for the key and does not have it.
     pub(super) key_is_absent: bool,
-    /// The link of another stream, once it is known.
-    pub(super) link: Option<Link>,
     /// Room in the ring that was set aside and is not used yet.
     pub(super) slots: u64,
     pub(super) bytes: u64,
@@ -117,7 +115,6 @@ impl Shard {
             home: None,
             what: What::Touch(None),
             keyed: None,
-            link: None,
             slots,
             bytes,
             key_is_absent: false,
@@ -246,7 +243,7 @@ impl Shard {
             }
             if !queue.visitors.is_empty() {
                 let visitors = core::mem::take(&mut self.queue(at).visitors);
-                visitors.into_iter().for_each(|tx| self.resume_visit(tx, ring, out));
+                visitors.into_iter().for_each(|tx| self.resume_visit(tx, at, ring, out));
                 if self.queues.get(&at).is_some_and(|queue| queue.loading) {
                     return;
                 }
@@ -258,7 +255,7 @@ impl Shard {
             }
             let Some(queue) = self.queues.get_mut(&at) else { return };
             if let Some(tx) = queue.reservers.pop_front() {
-                self.resume_visit(tx, ring, out);
+                self.resume_visit(tx, at, ring, out);
                 continue;
             }
             let Some(&id) = queue.ops.front() else {
@@ -377,7 +374,7 @@ impl Shard {
                 let version = self.cords(at.kind).state(at.slot).stamp.version;
                 let refused = self.refused(refusal, None, position, version);
                 self.give_back(op, ring);
-                self.answer(op.call, position, Reply::Refused(refused));
+                self.answer(op.call, position.max(version), Reply::Refused(refused));
                 Some(Step::Done)
             }
             Seen::Perhaps(buckets) => {
@@ -406,20 +403,18 @@ impl Shard {
             }
             return Step::Waits;
         }
-        match self.cords(at.kind).expand(at.slot, &leg.command, op.link.as_ref()) {
+        match self.cords(at.kind).expand(at.slot, &leg.command, None) {
             Expansion::Alone => {
                 let kept = self.decide_alone(at, op);
                 self.conclude_alone(at, op, kept, ring, out);
                 Step::Done
             }
-            Expansion::Ask(other) => match self.link_at_hand(&other) {
-                Some(link) => {
-                    op.link = Some(link);
-                    self.step_command(at, id, op, ring, out)
-                }
-                None => self.depart(id, op),
-            },
+            // An answer that rests on another stream's link waits for that stream as well.
+            Expansion::Ask(_) => self.depart(id, op),
             Expansion::Legs(legs) => {
+                if !is_kept(&leg.stream, &leg.options, &legs) {
+                    return self.fail(op, Fault::Internal, ring, out);
+                }
                 let legs = parts_of(0, &leg.stream, &leg.options, legs);
                 if self.config.short_way
                     && let Some(places) = self.at_hand(Some((&leg.stream, at)), &legs)
@@ -526,6 +521,7 @@ impl Shard {
                     shard.perform(at, place, false, out, &mut answer);
                     keyed.map(Keyed::said_by_events)
                 });
+                self.wake_for(at);
                 self.keep_key(keyed, position, &Stored::Accepted(position, true, &answer));
                 self.answer_done(op.call, position, position, true, answer);
             }
@@ -549,7 +545,11 @@ impl Shard {
     ) {
         let cords = self.cords[usize::from(at.kind.get())].as_mut().expect("a kind that is known");
         cords.perform(at.slot, place, same, out, &mut self.filter, Some(answer));
-        let due = cords.state(at.slot).due;
+    }
+
+    /// Sees to it that the shard wakes when something on a stream is due.
+    pub(super) fn wake_for(&mut self, at: At) {
+        let due = self.cords(at.kind).state(at.slot).due;
         self.wake = self.wake.min(due);
     }
 
@@ -772,6 +772,12 @@ fn room(ask: &Ask) -> (u64, u64) {
         Ask::Transaction(legs, key) => (EVENTS_MAX * legs.len() as u64, bytes(legs, key.is_some())),
         Ask::Read(_) | Ask::Sweep(_) => (0, 0),
     }
+}
+
+/// Whether what the caller insists on has a step to hold for. A machine that splits a command
+/// into steps on other streams alone leaves none.
+pub(super) fn is_kept(own: &Name, options: &Options, legs: &[(Name, Command)]) -> bool {
+    options.if_version.is_none() || legs.iter().any(|(name, _)| name == own)
 }
 
 /// The steps that a command was split into. What the caller insists on holds for the first

@@ -3,7 +3,7 @@
 use super::op::{Op, OpId, Step, What};
 use super::{At, Effect, Loading, Shard, Wanted};
 use crate::batch::Ring;
-use crate::machine::{Answer, ItemKey, Shows};
+use crate::machine::{Answer, ItemKey, Needs, Shows};
 use crate::words::{Book, Code, Kind, Name};
 
 /// A read of one stream: its head, and items by key.
@@ -63,7 +63,7 @@ impl Shard {
     /// Reads a stream that is not in memory yet.
     pub(super) fn load_stream(&mut self, at: At, out: &mut Vec<Effect>) {
         let name: Name = self.cords(at.kind).state(at.slot).name.clone();
-        let items = self.items_wanted_at_front(at);
+        let items = self.items_wanted(at, &name);
         self.load_for(at, Wanted::Stream(name, items), Loading::Stream(at), out);
     }
 
@@ -77,12 +77,15 @@ impl Shard {
         self.load_for(at, Wanted::Items(number, items), Loading::Stream(at), out);
     }
 
-    /// What the first ask in a queue reads, so that it comes with the stream.
-    fn items_wanted_at_front(&self, at: At) -> Vec<ItemKey> {
-        let front = self.queues.get(&at).and_then(|queue| queue.ops.front());
-        match front.and_then(|id| self.ops.get(id)).map(|op| &op.what) {
+    /// What the first ask or visit in a queue reads, so that it comes with the stream.
+    fn items_wanted(&self, at: At, name: &Name) -> Vec<ItemKey> {
+        let Some(queue) = self.queues.get(&at) else { return Vec::new() };
+        if let Some(visit) = queue.visitors.first().and_then(|tx| self.visits.get(tx)) {
+            return visit.keys(name).to_vec();
+        }
+        match queue.ops.front().and_then(|id| self.ops.get(id)).map(|op| &op.what) {
             Some(What::Command(leg)) => {
-                let mut needs = crate::machine::Needs::default();
+                let mut needs = Needs::default();
                 self.cords(at.kind).needs(&leg.command, &mut needs);
                 needs.keys().to_vec()
             }

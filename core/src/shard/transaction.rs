@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::keys::Keyed;
-use super::op::{Op, OpId, Stored, What, parts_of};
+use super::op::{Op, OpId, Stored, What, is_kept, parts_of};
 use super::{At, Effect, Options, Shard};
 use crate::batch::Ring;
 use crate::machine::{
@@ -174,18 +174,16 @@ impl Shard {
             if !self.missing(at, &leg.command).is_empty() {
                 return None;
             }
-            let mut expansion = self.cords(at.kind).expand(at.slot, &leg.command, None);
-            if let Expansion::Ask(other) = &expansion {
-                let link = self.link_at_hand(other)?;
-                expansion = self.cords(at.kind).expand(at.slot, &leg.command, Some(&link));
-            }
-            match expansion {
+            match self.cords(at.kind).expand(at.slot, &leg.command, None) {
                 Expansion::Alone => {
                     let (name, command) = (leg.name.clone(), leg.command.clone());
                     parts.push((leg.index, name, command, leg.options.clone()));
                 }
                 Expansion::Ask(_) => return None,
                 Expansion::Legs(split) => {
+                    if !is_kept(&leg.name, &leg.options, &split) {
+                        return None;
+                    }
                     parts.extend(parts_of(leg.index, &leg.name, &leg.options, split));
                 }
             }
@@ -201,12 +199,6 @@ impl Shard {
         }
         let at = self.locate_by(self.hash_if_home(name)?, name);
         self.cords(at.kind).state(at.slot).known.then_some(at)
-    }
-
-    /// The link of a stream that is at hand.
-    pub(super) fn link_at_hand(&mut self, name: &Name) -> Option<Link> {
-        let at = self.here(name)?;
-        Some(self.cords(at.kind).link(at.slot).unwrap_or_default())
     }
 
     /// The places of all steps' streams, if each is here, in memory, free and named once.
@@ -294,6 +286,11 @@ impl Shard {
             }
         }
         let events = events.count;
+        if events > op.slots {
+            places.iter().for_each(|at| self.cords_mut(at.kind).drop_kept());
+            self.fail(op, Fault::Internal, ring, out);
+            return;
+        }
         // Nothing below can fail.
         let brief = op.is_brief();
         let mut answer = Answer::default();
@@ -334,6 +331,7 @@ impl Shard {
         });
         let last = first.plus(events - 1);
         let version = if op.home.is_some() { self.home_version(op) } else { last };
+        places.iter().for_each(|at| self.wake_for(*at));
         self.conclude(op, last, version, answer);
     }
 
@@ -403,6 +401,9 @@ impl Shard {
             }
             tx.visited.entry(shard(&leg.name)).or_default().insert(leg.name.clone());
             if let Some(other) = &leg.asks {
+                if !self.knows(other.kind) {
+                    return self.abort(id, tx, Fault::Internal, ring, out);
+                }
                 tx.visited.entry(shard(other)).or_default().insert(other.clone());
                 let call = calls.entry(shard(other)).or_default();
                 call.0.push((other.clone(), Vec::new()));
@@ -452,6 +453,12 @@ impl Shard {
                     }
                 }
                 for (index, expansion) in visited.expanded {
+                    let leg = &tx.legs[index];
+                    if let Expansion::Legs(split) = &expansion
+                        && !is_kept(&leg.name, &leg.options, split)
+                    {
+                        tx.fault = Some(Fault::Internal);
+                    }
                     tx.splits.extend(tx.legs[index].take(expansion));
                 }
             }
@@ -548,7 +555,11 @@ impl Shard {
         let is_transaction = matches!(op.what, What::Transaction(_));
         let versions = tx.lents.values().map(|lent| lent.state().stamp.version);
         let rests_on = versions.max().unwrap_or_default();
-        match self.try_legs(&tx) {
+        let trial = match self.try_legs(&tx) {
+            Ok(Ok(events)) if events > op.slots => Err(Fault::Internal),
+            trial => trial,
+        };
+        match trial {
             Err(fault) => {
                 self.leave_all(id, &mut tx, false, out);
                 self.fail(&mut op, fault, ring, out);
