@@ -11,7 +11,7 @@
 //! are in no cache. A driver that has several asks at hand lets the shard see them in groups
 //! before it submits them, and their waits overlap:
 //!
-//! ```ignore
+//! ```text
 //! for group in asks.chunks(LOOK_AHEAD) {
 //!     shard.look_ahead(group.iter().map(|(_, ask)| ask));
 //!     for (call, ask) in group {
