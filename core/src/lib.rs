@@ -56,7 +56,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`words`] | ids, amounts, positions, time and codes: one type for each idea |
-//! | [`records`] | what lies on a disk, packed, tagged, and checked before use |
+//! | [`records`](mod@records) | what lies on a disk, packed, tagged, and checked before use |
 //! | [`machine`] | what a kind of stream is: the [`Machine`](machine::Machine) trait |
 //! | [`machines`] | the built-in kinds, one module each |
 //! | [`batch`] | what a shard hands over at the end of a tick, and the ring that orders it |

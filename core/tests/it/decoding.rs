@@ -318,12 +318,8 @@ fn any_change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(10_000))]
+    #![proptest_config(crate::cases(10_000))]
 
     #[test]
     fn bytes_that_nobody_wrote_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -333,7 +329,7 @@ proptest! {
 
 proptest! {
     // Most bytes that nobody wrote end at the first length; these come further, so more of them.
-    #![proptest_config(config(100_000))]
+    #![proptest_config(crate::cases(100_000))]
 
     #[test]
     fn bytes_that_changed_do_no_harm(

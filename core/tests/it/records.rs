@@ -331,12 +331,8 @@ fn any_time() -> impl Strategy<Value = Timestamp> {
     any::<u64>().prop_map(Timestamp::from_ms)
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(500))]
+    #![proptest_config(crate::cases(500))]
 
     #[test]
     fn entries_come_back_as_they_were(

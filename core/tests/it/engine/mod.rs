@@ -4,10 +4,12 @@ mod ahead;
 mod audit;
 mod cost;
 mod found;
+mod found_later;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;
 mod say;
+
 mod seeds;
 mod size;
 mod smoke;

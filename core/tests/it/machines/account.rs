@@ -3,9 +3,8 @@
 //! Every case is a stream's history, one command, and what comes of it. The first event of a
 //! stream has position 101, so the hold behind an opening and a deposit is `h103`.
 
-use quipu_core::machine::{
-    Canon, Command as AnyCommand, Machine, Shows, Side, Solo, Told, Transit,
-};
+use super::{are_told_apart, said};
+use quipu_core::machine::{Machine, Shows, Side, Solo, Told, Transit};
 use quipu_core::machines::account::{
     Account, Command, ERROR_BYTES_MAX, Event, Hold, HoldState, Item, SpendCap, State, Withdrawal,
     WithdrawalState, hold_key, metadata_key, withdrawal_key,
@@ -1440,17 +1439,7 @@ fn commands_that_differ_read_differently() {
         lease_due(7),
         Command::AccountDue,
     ];
-    let said = |command: &Command| {
-        let command = AnyCommand::of::<Account>(command.clone());
-        let mut canon = Canon::default();
-        command.canon(&mut canon);
-        (command.operation(), command.sub().cloned(), canon.bytes().to_vec())
-    };
-    for (index, left) in commands.iter().enumerate() {
-        for right in &commands[index + 1..] {
-            assert_ne!(said(left), said(right), "{left:?} and {right:?}");
-        }
-    }
+    are_told_apart(&commands);
     assert_eq!(said(&refund("c7", None)).1, Some(id("c7")));
     assert_eq!(said(&capture("h7", None)).1, Some(id("h7")));
     assert_eq!(said(&fail("w7", 7)).1, Some(id("w7")));

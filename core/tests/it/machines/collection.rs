@@ -1,8 +1,7 @@
 //! The rules of the collection machine, as a table of cases.
 
-use quipu_core::machine::{
-    Canon, Context, Decided, ItemKey, Items, Link, Machine, Said, Solo, Transit, View,
-};
+use super::are_told_apart;
+use quipu_core::machine::{Context, Decided, ItemKey, Items, Link, Machine, Solo, Transit, View};
 use quipu_core::machines::collection::{
     Collection, Command, Event, Head, INDEXES_LEN_MAX, INDEXES_MAX, Indexes, Nothing,
 };
@@ -257,14 +256,7 @@ fn fingerprints_tell_commands_apart() {
         use_under(0),
         use_under(1),
     ];
-    let mut seen = Vec::new();
-    for command in &commands {
-        let mut canon = Canon::default();
-        command.canon(&mut canon);
-        let fingerprint = (command.operation(), canon.bytes().to_vec());
-        assert!(!seen.contains(&fingerprint), "{command:?}");
-        seen.push(fingerprint);
-    }
+    are_told_apart(&commands);
 }
 
 #[test]

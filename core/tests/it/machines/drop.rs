@@ -1,5 +1,6 @@
 //! The rules of the drop machine, as a table of cases.
 
+use super::{are_told_apart, said};
 use quipu_core::machine::{
     Canon, Context, Decided, ItemKey, Items, Machine, Said, Shows, Solo, Transit, View,
 };
@@ -386,14 +387,10 @@ fn fingerprints_tell_commands_apart_and_leave_defaults_out() {
         restock("c1", "bob"),
         Command::DropDue,
     ];
-    for (index, left) in commands.iter().enumerate() {
-        for right in &commands[index + 1..] {
-            assert_ne!(print(left), print(right), "{left:?} and {right:?}");
-        }
-    }
+    are_told_apart(&commands);
     let mut canon = Canon::default();
     canon.field(1, &id("ann"));
-    assert_eq!(print(&claim("ann", 1)).1, canon.bytes(), "one unit is the default");
+    assert_eq!(said(&claim("ann", 1)).2, canon.bytes(), "one unit is the default");
     assert_eq!(release("c1").sub(), Some(&id("c1")));
     assert_eq!(claim("ann", 1).sub(), None);
 }
@@ -649,12 +646,6 @@ fn claim_item(number: u64, at: u64, claimant: &str, quantity: u32) -> Claim {
     let claimant = id(claimant);
     let state = ClaimState::Taken;
     Claim { number, at: ms(at), claimant, payment: None, quantity, state }
-}
-
-fn print(command: &Command) -> (u8, Vec<u8>) {
-    let mut canon = Canon::default();
-    command.canon(&mut canon);
-    (command.operation(), canon.bytes().to_vec())
 }
 
 fn head(drop: &Solo<Drop>) -> &<Drop as Machine>::Head {

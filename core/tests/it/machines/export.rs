@@ -1,8 +1,7 @@
 //! The rules of the export machine, as a table of cases.
 
-use quipu_core::machine::{
-    Canon, Context, Decided, ItemKey, Items, Machine, Said, Solo, Transit, View,
-};
+use super::are_told_apart;
+use quipu_core::machine::{Context, Decided, ItemKey, Items, Machine, Solo, Transit, View};
 use quipu_core::machines::export::{
     Audit, Command, Event, Export, FAILED_TTL_MS, Format, Head, Item, State, Step, TEXT_LEN_MAX,
     What,
@@ -473,14 +472,7 @@ fn fingerprints_tell_commands_apart() {
         nobody,
         Command::ExportDue,
     ];
-    let mut seen = Vec::new();
-    for command in &commands {
-        let mut canon = Canon::default();
-        command.canon(&mut canon);
-        let fingerprint = (command.operation(), canon.bytes().to_vec());
-        assert!(!seen.contains(&fingerprint), "{command:?}");
-        seen.push(fingerprint);
-    }
+    are_told_apart(&commands);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The rules of the record machine, as a table of cases.
 
+use super::{are_told_apart, said};
 use quipu_core::machine::{
-    Canon, Command as AnyCommand, Context, Decided, Expansion, ItemKey, Items, Machine, Said, Solo,
-    Transit, View,
+    Command as AnyCommand, Context, Decided, Expansion, ItemKey, Items, Machine, Solo, Transit,
+    View,
 };
 use quipu_core::machines::collection::{self, Collection};
 use quipu_core::machines::record::{
@@ -305,11 +306,6 @@ fn the_largest_head_is_small() {
 
 #[test]
 fn fingerprints_tell_commands_apart_and_ignore_what_follows_from_the_value() {
-    let fingerprint = |command: &Command| {
-        let mut canon = Canon::default();
-        command.canon(&mut canon);
-        (command.operation(), canon.bytes().to_vec())
-    };
     let commands = [
         put("1"),
         put("2"),
@@ -319,12 +315,7 @@ fn fingerprints_tell_commands_apart_and_ignore_what_follows_from_the_value() {
         Command::Delete,
         Command::RecordDue,
     ];
-    let mut seen = Vec::new();
-    for command in &commands {
-        let fingerprint = fingerprint(command);
-        assert!(!seen.contains(&fingerprint), "{command:?}");
-        seen.push(fingerprint);
-    }
+    are_told_apart(&commands);
     let later = Command::Put {
         value: "1".to_owned(),
         ttl_ms: None,
@@ -332,5 +323,5 @@ fn fingerprints_tell_commands_apart_and_ignore_what_follows_from_the_value() {
         fields: vec![(id("a"), "1".to_owned())],
         era: 9,
     };
-    assert_eq!(fingerprint(&later), fingerprint(&put("1")));
+    assert_eq!(said(&later), said(&put("1")));
 }

@@ -47,6 +47,13 @@ struct Way {
     ended: bool,
 }
 
+impl Way {
+    /// A leg before may name an asset and move nothing of it.
+    fn is_ours(self) -> Result<(), No> {
+        if self.foreign { no(Code::AssetMismatch) } else { Ok(()) }
+    }
+}
+
 struct HoldModel {
     at: u64,
     amount: i128,
@@ -256,9 +263,7 @@ impl Model {
 
     fn give(&mut self, amount: i128, now: u64, spends: bool, way: Way) -> Result<Did, No> {
         self.open()?;
-        if way.foreign {
-            return no(Code::AssetMismatch);
-        }
+        way.is_ours()?;
         if way.amount.checked_add(amount).is_none() {
             return no(Code::Overflow);
         }
@@ -405,6 +410,7 @@ impl Model {
                 let amount = asked(*amount)?;
                 self.open()?;
                 self.reference_is_free(false, reference.as_ref())?;
+                way.is_ours()?;
                 self.may_leave(amount, Some(now))?;
                 let at = self.happened();
                 self.references.extend(reference.clone().map(|reference| (false, reference, at)));
@@ -604,6 +610,7 @@ impl Model {
             Command::Restore { amount, .. } => {
                 let amount = asked(*amount)?;
                 self.exists()?;
+                way.is_ours()?;
                 let did = self.come(amount, false, true)?;
                 self.happened();
                 Ok(did)
@@ -852,7 +859,7 @@ impl Draw {
             31 | 32 if !self.pick.is_multiple_of(8) => -self.transit.abs(),
             _ => self.transit,
         };
-        Way { amount, foreign: self.foreign && amount != 0, ended: self.ended }
+        Way { amount, foreign: self.foreign, ended: self.ended }
     }
 
     /// What can only miss while there is nothing to name mostly makes that instead.
@@ -939,9 +946,9 @@ fn transit_of(way: Way) -> Transit {
     let asset = if way.foreign { Asset::new("EUR/2").expect("an asset") } else { asset() };
     let size = Amount::whole(way.amount.unsigned_abs()).expect("it has 127 bits");
     let mut transit = Transit::default();
-    if way.amount > 0 {
+    if way.amount >= 0 {
         transit.give(asset, size).expect("an empty transit takes anything");
-    } else if way.amount < 0 {
+    } else {
         transit.take(asset, size).expect("an empty transit takes anything");
     }
     if way.ended {
@@ -992,12 +999,8 @@ fn everything(solo: &Solo<Account>) -> (Option<Head>, Vec<Item>, Position) {
     (solo.head().cloned(), items, solo.version())
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(10_000))]
+    #![proptest_config(crate::cases(10_000))]
 
     #[test]
     fn the_machine_does_what_the_model_does(
@@ -1125,7 +1128,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 }
 
 proptest! {
-    #![proptest_config(config(4_000))]
+    #![proptest_config(crate::cases(4_000))]
 
     /// No input makes the machine panic, not even a clock that runs back or a transit that no
     /// leg could have left; and what it accepts still adds up.

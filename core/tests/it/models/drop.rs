@@ -318,11 +318,7 @@ fn any_ask() -> impl Strategy<Value = Ask> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 10_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(crate::cases(10_000))]
 
     #[test]
     fn sequences_agree_with_the_model(
@@ -412,11 +408,7 @@ fn extreme_command() -> impl Strategy<Value = Command> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 2_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(crate::cases(2_000))]
 
     #[test]
     fn no_command_panics(

@@ -6,7 +6,6 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::test_runner::Config;
 use quipu_core::machine::{Side, Solo, Transit};
 use quipu_core::machines::flow::{Command, Event, Flow, Head, State};
 use quipu_core::words::{Amount, Asset, Code, Fact, Id, Metadata, Refusal, Timestamp};
@@ -352,10 +351,6 @@ fn sequences() -> impl Strategy<Value = Vec<(Jump, Ask)>> {
     })
 }
 
-fn config(cases: u32) -> Config {
-    Config { cases, failure_persistence: None, ..Config::default() }
-}
-
 /// What a flow shows as of a time, in the order in which the model counts it.
 fn shown(head: &Head, now: u64) -> [u128; 6] {
     let accrued = head.accrued(Timestamp::from_ms(now));
@@ -383,7 +378,7 @@ fn movement(terms: &Terms, happened: &Happened) -> Vec<(Side, i128)> {
 }
 
 proptest! {
-    #![proptest_config(config(10_000))]
+    #![proptest_config(crate::cases(10_000))]
 
     #[test]
     fn a_flow_does_what_the_model_says(steps in sequences()) {
@@ -529,7 +524,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 }
 
 proptest! {
-    #![proptest_config(config(10_000))]
+    #![proptest_config(crate::cases(10_000))]
 
     /// Whatever is asked, and even with a clock that runs back: no panic, no unit too many.
     #[test]

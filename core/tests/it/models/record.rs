@@ -231,12 +231,8 @@ fn any_jump() -> impl Strategy<Value = Jump> {
     ]
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(10_000))]
+    #![proptest_config(crate::cases(10_000))]
 
     #[test]
     fn any_sequence_does_what_the_model_does(
@@ -270,7 +266,7 @@ fn any_extreme() -> impl Strategy<Value = Command> {
 }
 
 proptest! {
-    #![proptest_config(config(500))]
+    #![proptest_config(crate::cases(500))]
 
     #[test]
     fn extremes_do_no_harm(
