@@ -21,7 +21,7 @@ pub fn token(secret: &[u8; 32], name: &Name, number: Number) -> [u8; 32] {
 /// What is kept of a token, and what it is looked up by.
 ///
 /// It finds a ticket and proves nothing: anybody can make other bytes with the same hash.
-/// Whoever looks a token up must ask [`matches`] about the ticket that was found.
+/// Whoever looks a token up must ask [`is_token_of`] about the ticket that was found.
 #[must_use]
 pub fn token_hash(token: &[u8; 32]) -> [u8; 16] {
     xxhash_rust::xxh3::xxh3_128(token).to_le_bytes()
@@ -31,7 +31,7 @@ pub fn token_hash(token: &[u8; 32]) -> [u8; 16] {
 ///
 /// The one proof of a claim, for introspection and for whatever else trusts a token.
 #[must_use]
-pub fn matches(secret: &[u8; 32], name: &Name, number: Number, token: &[u8; 32]) -> bool {
+pub fn is_token_of(secret: &[u8; 32], name: &Name, number: Number, token: &[u8; 32]) -> bool {
     derive(secret, name, number) == blake3::Hash::from_bytes(*token)
 }
 
