@@ -22,10 +22,12 @@
 
 mod fire;
 mod keys;
+mod legs;
 mod load;
 mod op;
 mod parked;
 mod read;
+mod short_way;
 mod transaction;
 mod visit;
 

@@ -787,7 +787,7 @@ pub(super) fn parts_of(
     own: &Name,
     options: &Options,
     legs: Vec<(Name, Command)>,
-) -> Vec<super::transaction::Part> {
+) -> Vec<super::legs::Part> {
     let mut options = Some(options.clone());
     let part = |(name, command): (Name, Command)| {
         let options = if name == *own { options.take() } else { None };

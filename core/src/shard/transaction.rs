@@ -13,15 +13,12 @@ use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::keys::Keyed;
-use super::op::{Op, OpId, Stored, What, is_kept, parts_of};
-use super::{At, Effect, Options, Shard};
+use super::legs::{Events, Split, Steps, Trial, TxLeg, decide_leg, note, perform_legs, shown};
+use super::op::{Op, OpId, Stored, What, is_kept};
+use super::{Effect, Shard};
 use crate::batch::Ring;
-use crate::machine::{
-    Accepted, Answer, Command, Context, Expansion, ItemKey, Lent, Link, Needs, Out, Place, Transit,
-};
-use crate::records::{EntryWriter, KeyNote};
-use crate::words::{Code, Fact, Fault, Name, Position, Refusal, Timestamp, Version};
+use crate::machine::{Accepted, Answer, Command, Expansion, ItemKey, Lent, Link, Needs, Transit};
+use crate::words::{Code, Fault, Name, Position, Refusal, Timestamp, Version};
 
 /// Names a transaction: its coordinator, and a number there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -92,32 +89,6 @@ pub(super) struct Tx {
     fault: Option<Fault>,
 }
 
-/// How one asked leg was split, without a reservation.
-struct Split {
-    name: Name,
-    command: Command,
-    link: Option<Link>,
-    into: Vec<Name>,
-}
-
-/// One step of a transaction on one stream. Several may belong to one asked leg.
-#[derive(Clone, Debug)]
-pub(super) struct TxLeg {
-    index: u32,
-    name: Name,
-    command: Command,
-    options: Options,
-    link: Option<Link>,
-    asks: Option<Name>,
-    split: bool,
-    into: Option<Vec<(Name, Command)>>,
-    /// Whether its stream has been visited for what this step reads.
-    pinned: bool,
-}
-
-/// One step that is at hand: the asked leg, the stream, the command, what the caller adds.
-pub(super) type Part = (u32, Name, Command, Options);
-
 impl Shard {
     /// Makes an ask a transaction: the short way where all is at hand, else by visits.
     pub(super) fn begin_tx(&mut self, id: OpId, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
@@ -166,182 +137,19 @@ impl Shard {
         self.next_round(TxId { shard: self.config.shard, number }, ring, out);
     }
 
-    /// Every step of all legs, where each stream is here, in memory, free and named once.
-    fn all_at_hand(&mut self, legs: &[TxLeg]) -> Option<(Vec<Part>, Vec<At>)> {
-        let mut parts: Vec<Part> = Vec::with_capacity(legs.len());
-        for leg in legs {
-            let at = self.here(&leg.name)?;
-            if !self.missing(at, &leg.command).is_empty() {
-                return None;
-            }
-            match self.cords(at.kind).expand(at.slot, &leg.command, None) {
-                Expansion::Alone => {
-                    let (name, command) = (leg.name.clone(), leg.command.clone());
-                    parts.push((leg.index, name, command, leg.options.clone()));
-                }
-                Expansion::Ask(_) => return None,
-                Expansion::Legs(split) => {
-                    if !is_kept(&leg.name, &leg.options, &split) {
-                        return None;
-                    }
-                    parts.extend(parts_of(leg.index, &leg.name, &leg.options, split));
-                }
-            }
-        }
-        let places = self.at_hand(None, &parts)?;
-        Some((parts, places))
-    }
-
-    /// The place of a stream that lives here and is in memory.
-    fn here(&mut self, name: &Name) -> Option<At> {
-        if !self.knows(name.kind) {
-            return None;
-        }
-        let at = self.locate_by(self.hash_if_home(name)?, name);
-        self.cords(at.kind).state(at.slot).known.then_some(at)
-    }
-
-    /// The places of all steps' streams, if each is here, in memory, free and named once.
-    /// Where one of the streams is may be known already.
-    pub(super) fn at_hand(
-        &mut self,
-        located: Option<(&Name, At)>,
-        parts: &[Part],
-    ) -> Option<Vec<At>> {
-        self.mark += 1;
-        let mark = self.mark;
-        let mut places = Vec::with_capacity(parts.len());
-        for (_, name, command, _) in parts {
-            let at = match located {
-                Some((located, at)) if located == name => at,
-                _ => self.here(name)?,
-            };
-            let now = self.now;
-            let state = self.cords_mut(at.kind).state_mut(at.slot);
-            if state.reserved || state.due <= now || state.mark == mark {
-                return None;
-            }
-            state.mark = mark;
-            if !self.missing(at, command).is_empty() {
-                return None;
-            }
-            places.push(at);
-        }
-        Some(places)
-    }
-
-    /// Decides and performs all steps on the live streams, in one go.
-    pub(super) fn short_way(
+    /// Keeps the key of a written transaction and answers.
+    pub(super) fn conclude(
         &mut self,
         op: &mut Op,
-        parts: &[Part],
-        places: &[At],
-        ring: &mut dyn Ring,
-        out: &mut Vec<Effect>,
+        last: Position,
+        version: Version,
+        answer: Answer,
     ) {
-        let is_transaction = matches!(op.what, What::Transaction(_));
-        let rests_on = |shard: &Self| {
-            let versions =
-                places.iter().map(|at| shard.cords(at.kind).state(at.slot).stamp.version);
-            versions.max().unwrap_or_default()
-        };
-        let mut accepted = Vec::with_capacity(parts.len());
-        let mut transit = Transit::default();
-        let mut events = Events::default();
-        for (place, ((index, _, command, options), at)) in parts.iter().zip(places).enumerate() {
-            let creates = !self.cords(at.kind).exists(at.slot);
-            let decided = match self.stale(*at, options.if_version) {
-                Some(refusal) => Ok(Err(refusal)),
-                None => self.decide(*at, command, &mut transit),
-            };
-            let last_of_leg = parts.get(place + 1).is_none_or(|(next, ..)| next != index);
-            let decided = match decided {
-                Ok(Ok(_)) if last_of_leg && !transit.is_empty() => Err(Fault::Internal),
-                decided => decided,
-            };
-            match decided {
-                Ok(Ok(step)) => {
-                    if step == Accepted::Event {
-                        events.part(*index, creates);
-                    }
-                    accepted.push((step, creates));
-                }
-                Ok(Err(_)) if mutant!(LegAlone) && events.count > 0 => break,
-                Ok(Err(refusal)) => {
-                    places.iter().for_each(|at| self.cords_mut(at.kind).drop_kept());
-                    let leg = is_transaction.then_some(*index);
-                    let position = rests_on(self);
-                    let version = self.home_version(op);
-                    self.refuse(op, refusal, leg, position, version, ring);
-                    return;
-                }
-                Err(fault) => {
-                    places.iter().for_each(|at| self.cords_mut(at.kind).drop_kept());
-                    self.fail(op, fault, ring, out);
-                    return;
-                }
-            }
-            if last_of_leg {
-                transit = Transit::default();
-            }
-        }
-        let events = events.count;
-        if events > op.slots {
-            places.iter().for_each(|at| self.cords_mut(at.kind).drop_kept());
-            self.fail(op, Fault::Internal, ring, out);
-            return;
-        }
-        // Nothing below can fail.
-        let brief = op.is_brief();
-        let mut answer = Answer::default();
-        let mut steps = Steps::new(is_transaction);
-        let mut fill =
-            |shard: &mut Self, out: Option<(&mut Out<'_>, &Place)>, answer: &mut Answer| {
-                let mut out = out;
-                for ((step, at), (index, ..)) in accepted.iter().zip(places).zip(parts) {
-                    let (accepted, creates) = step;
-                    steps.leg(*index, *accepted == Accepted::Event, answer);
-                    match (accepted, &mut out) {
-                        (Accepted::Event, Some((out, first))) => {
-                            let (place, same) = steps.event(*index, *creates, first, out);
-                            shard.perform(*at, &place, same, out, answer);
-                        }
-                        (Accepted::Already(_), _) if brief => {}
-                        (Accepted::Already(shows), _) => shard.show(*at, shows, answer),
-                        (Accepted::Event, None) => {}
-                    }
-                }
-            };
-        if events == 0 {
-            fill(self, None, &mut answer);
-            let position = rests_on(self);
-            let version = self.home_version(op);
-            self.already(op, answer, position, version, ring);
-            return;
-        }
-        let (keyed, op_home) = (op.keyed, op.home);
-        let all_events = accepted.iter().all(|(step, _)| *step == Accepted::Event);
-        let said = !is_transaction && events == 1 && all_events;
-        let first = self.write(op, events, ring, |shard, out, place| {
-            let last = place.position.plus(events - 1);
-            fill(shard, Some((out, place)), &mut answer);
-            let version =
-                op_home.map_or(last, |at| shard.cords(at.kind).state(at.slot).stamp.version);
-            keyed.map(|keyed| note(keyed, said, version, &answer))
-        });
-        let last = first.plus(events - 1);
-        let version = if op.home.is_some() { self.home_version(op) } else { last };
-        places.iter().for_each(|at| self.wake_for(*at));
-        self.conclude(op, last, version, answer);
-    }
-
-    /// Keeps the key of a written transaction and answers.
-    fn conclude(&mut self, op: &mut Op, last: Position, version: Version, answer: Answer) {
         self.keep_key(op.keyed, last, &Stored::Accepted(version, true, &answer));
         self.answer_done(op.call, last, version, true, answer);
     }
 
-    fn home_version(&self, op: &Op) -> Version {
+    pub(super) fn home_version(&self, op: &Op) -> Version {
         let state = op.home.map(|at| self.cords(at.kind).state(at.slot));
         state.map_or(Position::ZERO, |state| state.stamp.version)
     }
@@ -686,208 +494,5 @@ impl Shard {
         let version = version.map_or(last, |lent| lent.state().stamp.version);
         self.conclude(op, last, version, answer);
         true
-    }
-}
-
-/// Decides every step again and has each carried out. Gives the number of events.
-fn perform_legs(
-    legs: &[TxLeg],
-    lents: &mut BTreeMap<Name, Box<dyn Lent>>,
-    now: Timestamp,
-    secret: &[u8; 32],
-    mut carry_out: impl FnMut(&mut dyn Lent, &Accepted, &TxLeg, bool),
-) -> Result<u64, (Refusal, u32)> {
-    let mut transit = Transit::default();
-    let mut index = None;
-    let mut events = Events::default();
-    for leg in legs {
-        if index.replace(leg.index) != Some(leg.index) {
-            transit = Transit::default();
-        }
-        let lent = lents.get_mut(&leg.name).expect("every leg's stream was lent");
-        let creates = !lent.exists();
-        let accepted = decide_leg(&mut **lent, leg, now, &mut transit, secret);
-        let accepted = accepted.map_err(|refusal| (refusal, leg.index))?;
-        if accepted == Accepted::Event {
-            events.part(leg.index, creates);
-        }
-        carry_out(&mut **lent, &accepted, leg, creates);
-    }
-    Ok(events.count)
-}
-
-impl Split {
-    /// Whether the command would be split the same way, now that its stream is reserved.
-    fn still_holds(&self, lents: &BTreeMap<Name, Box<dyn Lent>>) -> bool {
-        let Some(lent) = lents.get(&self.name) else { return false };
-        let expansion = lent.expand(&self.command, self.link.as_ref());
-        names_of(&self.name, &expansion) == self.into
-    }
-}
-
-impl TxLeg {
-    /// Takes what became of splitting this leg's command.
-    fn take(&mut self, expansion: Expansion) -> Option<Split> {
-        let into = names_of(&self.name, &expansion);
-        match expansion {
-            Expansion::Alone => {}
-            Expansion::Ask(other) => {
-                self.asks = Some(other);
-                return None;
-            }
-            Expansion::Legs(legs) => self.into = Some(legs),
-        }
-        self.split = true;
-        let (name, command, link) = (self.name.clone(), self.command.clone(), self.link.clone());
-        Some(Split { name, command, link, into })
-    }
-
-    /// Puts the leg, or the legs that it was split into, behind those before.
-    fn flatten(mut self, out: &mut Vec<Self>) {
-        let Some(legs) = self.into.take() else { return out.push(self) };
-        for (index, name, command, options) in parts_of(self.index, &self.name, &self.options, legs)
-        {
-            let (link, asks, into, pinned) = (None, None, None, false);
-            out.push(Self { index, name, command, options, link, asks, split: true, into, pinned });
-        }
-    }
-}
-
-/// The position of events on trial. No position of a log comes near it.
-const ON_TRIAL: Position = Position::new(u64::MAX >> 1);
-
-/// A refusal without a fact that exists on trial only.
-fn shown(refusal: Refusal) -> Refusal {
-    match refusal.fact {
-        Fact::First(position) | Fact::Version(position) | Fact::Fence(position)
-            if position >= ON_TRIAL =>
-        {
-            refusal.code.into()
-        }
-        _ => refusal,
-    }
-}
-
-/// The streams that a command's steps are on, in order.
-fn names_of(own: &Name, expansion: &Expansion) -> Vec<Name> {
-    match expansion {
-        Expansion::Alone => vec![own.clone()],
-        Expansion::Ask(other) => vec![other.clone()],
-        Expansion::Legs(legs) => legs.iter().map(|(name, _)| name.clone()).collect(),
-    }
-}
-
-/// The note of a transaction's entry. Where every step is an event and there are no legs to
-/// tell apart, the events say what was answered.
-fn note(keyed: Keyed, said: bool, version: Version, answer: &Answer) -> KeyNote {
-    if said {
-        keyed.said_by_events()
-    } else {
-        keyed.said_here(Stored::Accepted(version, true, answer).pack())
-    }
-}
-
-fn decide_leg(
-    lent: &mut dyn Lent,
-    leg: &TxLeg,
-    now: Timestamp,
-    transit: &mut Transit,
-    secret: &[u8; 32],
-) -> Result<Accepted, Refusal> {
-    if let Some(wanted) = leg.options.if_version {
-        let version = lent.state().stamp.version;
-        if !lent.exists() {
-            return Err(Code::NotFound.into());
-        }
-        if version != wanted {
-            return Err(Refusal::with(Code::VersionMismatch, Fact::Version(version)));
-        }
-    }
-    lent.decide(&leg.command, &mut Context { now, transit, secret })
-}
-
-/// Counts events and marks legs while the steps of an entry are carried out.
-struct Steps {
-    is_transaction: bool,
-    leg: Option<u32>,
-    events: Events,
-}
-
-/// Counts the events of an entry. The parts of one asked leg are one event, but for a part
-/// that creates a stream behind another one that does: the number of a stream is the
-/// position of the event that created it, so each such part is an event of its own.
-#[derive(Default)]
-struct Events {
-    count: u64,
-    leg: Option<u32>,
-    created: bool,
-}
-
-impl Events {
-    /// Counts a part, and says whether it belongs to the event before.
-    fn part(&mut self, leg: u32, creates: bool) -> bool {
-        let same = self.leg.replace(leg) == Some(leg) && !(self.created && creates);
-        self.count += u64::from(!same);
-        self.created = creates || (same && self.created);
-        same
-    }
-}
-
-impl Steps {
-    fn new(is_transaction: bool) -> Self {
-        Self { is_transaction, leg: None, events: Events::default() }
-    }
-
-    /// Before each step: in a transaction, the answer says where a leg's pieces begin.
-    fn leg(&mut self, index: u32, changes: bool, answer: &mut Answer) {
-        if self.is_transaction && self.leg.replace(index) != Some(index) {
-            answer.begin_leg(index, changes);
-        }
-    }
-
-    /// Before each event part: its place, and whether it belongs to the event before.
-    fn event(
-        &mut self,
-        index: u32,
-        creates: bool,
-        first: &Place,
-        out: &mut Out<'_>,
-    ) -> (Place, bool) {
-        let same = self.events.part(index, creates);
-        if !same {
-            out.entry.event();
-        }
-        let position = first.position.plus(self.events.count - 1);
-        (Place { position, now: first.now }, same)
-    }
-}
-
-/// Performs events on copies that are thrown away.
-struct Trial {
-    place: Place,
-    bytes: Vec<u8>,
-    arena: rkyv::ser::allocator::Arena,
-    rows: crate::records::Rows,
-    postings: crate::machine::Postings,
-}
-
-impl Trial {
-    fn new(now: Timestamp) -> Self {
-        Self {
-            place: Place { position: ON_TRIAL, now },
-            bytes: Vec::new(),
-            arena: rkyv::ser::allocator::Arena::new(),
-            rows: crate::records::Rows::default(),
-            postings: crate::machine::Postings::default(),
-        }
-    }
-
-    fn perform(&mut self, lent: &mut dyn Lent) {
-        self.bytes.clear();
-        self.rows.clear();
-        let entry = EntryWriter::begin(&mut self.bytes, &mut self.arena, self.place.now);
-        let (rows, postings) = (&mut self.rows, &mut self.postings);
-        let mut out = Out { entry, rows, postings, brief: true };
-        lent.perform(&self.place, false, &mut out, None);
     }
 }
