@@ -3,6 +3,7 @@
 mod audit;
 mod cost;
 mod found;
+mod legs;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;
