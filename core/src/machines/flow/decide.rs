@@ -50,7 +50,7 @@ struct Way<'a> {
 impl Way<'_> {
     /// The way to the leg of an account. A command that was not split has none: the flow was
     /// not there to be seen then.
-    fn to_account(&mut self) -> Result<&mut Transit, Refusal> {
+    fn account(&mut self) -> Result<&mut Transit, Refusal> {
         if self.is_split { Ok(self.transit) } else { Err(Code::NotFound.into()) }
     }
 }
@@ -63,10 +63,10 @@ fn open(command: &Command, way: &mut Way<'_>) -> Result<Event, Refusal> {
         return Err(Code::NotFound.into());
     };
     if payer.is_some() {
-        way.to_account()?.take(*asset, *total)?;
+        way.account()?.take(*asset, *total)?;
     } else if recipient.is_some() {
         // Nothing moves. It names the asset, so that the recipient is of no other.
-        way.to_account()?.give(*asset, Amount::ZERO)?;
+        way.account()?.give(*asset, Amount::ZERO)?;
     }
 
     // Nothing below can fail.
@@ -119,7 +119,7 @@ fn settle(head: &Head, now: Timestamp, way: &mut Way<'_>) -> Result<Event, Refus
     }
     if head.payer.is_some() {
         // Nothing moves, but the payer must know when the flow has ended.
-        way.to_account()?;
+        way.account()?;
     }
 
     // Nothing below can fail.
@@ -140,7 +140,7 @@ fn withdraw(head: &Head, amount: Option<Amount>, way: &mut Way<'_>) -> Result<Ev
     }
     let withdrawn = head.withdrawn.plus(amount).ok_or(Code::Overflow)?;
     if head.recipient.is_some() {
-        way.to_account()?.give(head.asset, amount)?;
+        way.account()?.give(head.asset, amount)?;
     }
 
     // Nothing below can fail.
@@ -160,7 +160,7 @@ fn top_up(
     let total = head.total.plus(amount).ok_or(Code::Overflow)?;
     let duration_ms = head.duration_of(total).ok_or(Code::Overflow)?;
     if head.payer.is_some() {
-        way.to_account()?.take(head.asset, amount)?;
+        way.account()?.take(head.asset, amount)?;
     }
 
     // Nothing below can fail.
@@ -173,7 +173,7 @@ fn stop(head: &Head, now: Timestamp, way: &mut Way<'_>) -> Result<Event, Refusal
     let amount = settled.minus(head.settled).unwrap_or_default();
     let refunded = head.total.minus(settled).unwrap_or_default();
     if head.payer.is_some() {
-        way.to_account()?.give(head.asset, refunded)?;
+        way.account()?.give(head.asset, refunded)?;
     }
 
     // Nothing below can fail.
@@ -185,7 +185,7 @@ fn cancel(head: &Head, way: &mut Way<'_>) -> Result<Event, Refusal> {
     in_state(head, &[State::Draft])?;
     let refunded = head.total;
     if head.payer.is_some() {
-        way.to_account()?.give(head.asset, refunded)?;
+        way.account()?.give(head.asset, refunded)?;
     }
 
     // Nothing below can fail.
