@@ -146,22 +146,23 @@ struct Course {
     index: u64,
     renewed_at: u64,
     group: usize,
+    filled: bool,
     fill: fn(&mut Self),
     ask: fn(u64) -> Ask,
 }
 
 impl Course {
     /// A course that begins again with a new shard after so many asks: what can be done once
-    /// to a stream is used up, or memory would be.
+    /// to a stream is used up, or memory would be. It is filled when it is first run.
     fn new(renewed_at: u64, fill: fn(&mut Self), ask: fn(u64) -> Ask) -> Self {
         let config = Config { memory_max: usize::MAX, keys_max: 1 << 23, ..Config::new(0, 1) };
         let shard = Shard::new(config, &registry(), Published::default());
         let ring = MemoryRing::new(Position::new(1), u64::MAX >> 1, u64::MAX >> 1);
         let (out, now) = (Vec::new(), START_MS);
-        let (calls, index, group) = (0, 0, 1);
-        let mut course = Self { shard, ring, out, now, calls, index, renewed_at, group, fill, ask };
+        let (calls, index, group, filled) = (0, 0, 1, false);
+        let mut course =
+            Self { shard, ring, out, now, calls, index, renewed_at, group, filled, fill, ask };
         course.shard.noted_all();
-        fill(&mut course);
         course
     }
 
@@ -180,6 +181,9 @@ impl Course {
                 self.shard = Shard::new(Config::new(0, 1), &registry(), Published::default());
                 *self = Self::new(self.renewed_at, self.fill, self.ask);
                 self.group = group;
+            }
+            if !core::mem::replace(&mut self.filled, true) {
+                (self.fill)(self);
             }
             let asks: Vec<Ask> = (self.index..self.index + TICK).map(self.ask).collect();
             self.index += TICK;
@@ -355,7 +359,11 @@ impl Bare<Ticket> {
             while asks.len() > 0 {
                 if group > 1 {
                     let near = &ahead[ahead.len() - asks.len()..][..group.min(asks.len())];
-                    black_box(near.iter().fold(0, |read, slot| read ^ bare.cords.touch(*slot)));
+                    for rest in [false, true] {
+                        near.iter().for_each(|slot| {
+                            black_box(bare.cords.touch(*slot, rest));
+                        });
+                    }
                 }
                 for ((command, slot), answer) in asks.by_ref().take(group) {
                     bare.ask(slot, &command, answer).expect("a fresh ticket");

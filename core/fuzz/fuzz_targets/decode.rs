@@ -1,7 +1,7 @@
 //! Any bytes, to everything that reads bytes from a disk: a value or an error, never a panic.
 //!
 //! `./seed.sh` fills the corpus with the golden files, then
-//! `cargo +nightly fuzz run decode -- -detect_leaks=0`. Leaks are left out because rkyv does not
+//! `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run decode`. Leaks are left out because rkyv does not
 //! free a box whose content turns out to be unreadable; a ledger stops at such a record.
 
 #![no_main]

@@ -35,10 +35,12 @@ pub trait Cords: Send {
     /// Finds a stream that is in memory.
     fn find(&self, hash: u64, book: Book, id: &str) -> Option<Slot>;
     /// Where a stream may be, by the hash of its name alone: a hint for [`touch`](Self::touch).
-    fn glance(&self, hash: u64) -> Option<Slot>;
+    /// It gives a reference so that the wait for the slot itself is the caller's.
+    fn glance(&self, hash: u64) -> Option<&Slot>;
     /// Reads a little of a place, so that its memory is near when it is used; a place need not
-    /// be in use. What it gives means nothing: it only keeps the reads from being left out.
-    fn touch(&self, slot: Slot) -> u64;
+    /// be in use. First one line of each place, so that all their pages are looked for at once,
+    /// then the `rest` of it. What it gives only keeps the reads from being left out.
+    fn touch(&self, slot: Slot, rest: bool) -> u64;
     /// Makes a place in memory for a stream: one that was never there (`known`), or one that
     /// is to be filled once it has been read.
     fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot;
@@ -137,7 +139,7 @@ struct Cord<M: Machine> {
 
 /// The streams of machine `M` in memory.
 pub(super) struct CordsOf<M: Machine> {
-    names: HashTable<u32>,
+    names: HashTable<Slot>,
     cords: Vec<Option<Cord<M>>>,
     free: Vec<u32>,
     hand: usize,
@@ -182,27 +184,29 @@ impl<M: Machine> CordsOf<M> {
 
 impl<M: Machine> Cords for CordsOf<M> {
     fn find(&self, hash: u64, book: Book, id: &str) -> Option<Slot> {
-        let is_it = |&index: &u32| {
-            let cord = self.cords[index as usize].as_ref();
+        let is_it = |slot: &Slot| {
+            let cord = self.cords[slot.0 as usize].as_ref();
             cord.is_some_and(|cord| {
                 let CordState { hash: other, name, .. } = &cord.state;
                 *other == hash && name.book == book && name.id.as_str() == id
             })
         };
-        self.names.find(hash, is_it).copied().map(Slot)
+        self.names.find(hash, is_it).copied()
     }
 
-    fn glance(&self, hash: u64) -> Option<Slot> {
-        self.names.find(hash, |_| true).copied().map(Slot)
+    fn glance(&self, hash: u64) -> Option<&Slot> {
+        self.names.find(hash, |_| true)
     }
 
-    fn touch(&self, slot: Slot) -> u64 {
+    fn touch(&self, slot: Slot, rest: bool) -> u64 {
         let Some(Some(cord)) = self.cords.get(slot.0 as usize) else { return 0 };
-        // One field of each line of memory, as near as names of fields can say.
+        if !rest {
+            return cord.state.hash;
+        }
+        // A comparison of the head with what may be another one reads all of it.
+        let same = cord.head == *core::hint::black_box(&cord.head);
         let state = &cord.state;
-        let own = cord.head.as_ref().map_or(Timestamp::NEVER, M::due);
-        let id = state.name.id.as_str().as_bytes().first();
-        state.hash ^ state.mark ^ state.due.ms() ^ own.ms() ^ id.map_or(0, |&byte| byte.into())
+        state.mark ^ u64::from(state.known) ^ u64::from(same)
     }
 
     fn add(&mut self, hash: u64, name: Name, known: bool) -> Slot {
@@ -232,8 +236,8 @@ impl<M: Machine> Cords for CordsOf<M> {
             u32::try_from(self.cords.len() - 1).expect("a shard holds fewer than 2^32 streams")
         };
         let cords = &self.cords;
-        self.names.insert_unique(hash, index, |&other| {
-            cords[other as usize].as_ref().map_or(0, |cord| cord.state.hash)
+        self.names.insert_unique(hash, Slot(index), |other| {
+            cords[other.0 as usize].as_ref().map_or(0, |cord| cord.state.hash)
         });
         Slot(index)
     }
@@ -501,7 +505,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             self.heap = self.heap.saturating_sub(heap);
             self.cords[self.hand] = None;
             self.free.push(index);
-            let entry = self.names.find_entry(hash, |&other| other == index);
+            let entry = self.names.find_entry(hash, |other| other.0 == index);
             entry.expect("every stream in memory has its name there").remove();
         }
     }

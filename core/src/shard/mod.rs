@@ -11,7 +11,7 @@
 //! are in no cache. A driver that has several asks at hand lets the shard see them in groups
 //! before it submits them, and their waits overlap:
 //!
-//! ```ignore
+//! ```text
 //! for group in asks.chunks(LOOK_AHEAD) {
 //!     shard.look_ahead(group.iter().map(|(_, ask)| ask));
 //!     for (call, ask) in group {
@@ -332,7 +332,7 @@ impl Shard {
             }
         }
         // Each pass waits for all its lines at once: first the tables, then what they lead to.
-        let mut places = SmallVec::<[(&dyn Cords, Slot); LOOK_AHEAD]>::new();
+        let mut places = SmallVec::<[(&dyn Cords, &Slot); LOOK_AHEAD]>::new();
         let mut read = 0;
         for (cords, hash) in named {
             match cords.glance(hash) {
@@ -340,8 +340,10 @@ impl Shard {
                 None => read ^= u64::from(self.filter.may_hold(hash)),
             }
         }
-        for (cords, slot) in places {
-            read ^= cords.touch(slot);
+        for rest in [false, true] {
+            for (cords, slot) in &places {
+                read ^= cords.touch(**slot, rest);
+            }
         }
         core::hint::black_box(read);
     }

@@ -14,7 +14,7 @@
 //! revoked. Who claimed it and when stays known then.
 //!
 //! A claim gives its claimant a token. It is derived from the ledger's secret and kept
-//! nowhere; the ticket knows a hash only, which finds it and proves nothing: [`matches`] does.
+//! nowhere; the ticket knows a hash only, which finds it and proves nothing: [`is_token_of`] does.
 //! The amount is what somebody promises to a holder of the ticket: it posts nothing.
 
 mod apply;
@@ -28,7 +28,7 @@ pub use state::{
     Claim, Claimed, Event, Evidence, EvidenceKept, Expired, Head, INDEX_STATE, INDEX_TOKEN, Issued,
     Item, Reason, Reference, Revoked, State, evidence_key, metadata_key, reason_key, reference_key,
 };
-pub use token::{matches, token, token_hash};
+pub use token::{is_token_of, token, token_hash};
 
 use crate::machine::{Changes, Context, Decided, ItemKey, Machine, Needs, Place, Shows, View};
 use crate::words::{Kind, Refusal, Timestamp};

@@ -1,13 +1,16 @@
 //! The engine around the machines: one driver, many orders.
 
+mod ahead;
 mod audit;
 mod cost;
 mod found;
+mod found_later;
 mod legs;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;
 mod say;
+
 mod seeds;
 mod size;
 mod smoke;

@@ -4,7 +4,7 @@ use super::{are_told_apart, said};
 use quipu_core::machine::{Context, Decided, ItemKey, Items, Machine, Shows, Solo, Transit, View};
 use quipu_core::machines::ticket::{
     Claimed, Command, Event, Evidence, EvidenceKept, Expired, INDEX_STATE, INDEX_TOKEN, Issued,
-    Item, Reason, Reference, Revoked, State, Ticket, evidence_key, matches, metadata_key,
+    Item, Reason, Reference, Revoked, State, Ticket, evidence_key, is_token_of, metadata_key,
     reason_key, reference_key, token, token_hash,
 };
 use quipu_core::records::pack_into;
@@ -213,13 +213,13 @@ fn tokens_are_derived_from_secret_book_number_and_id() {
         token(&[7; 32], &name(1, &long(128)), Number::new(101)),
     ] {
         assert_ne!(base, other);
-        assert!(!matches(&[7; 32], &name(1, "t"), Number::new(101), &other));
+        assert!(!is_token_of(&[7; 32], &name(1, "t"), Number::new(101), &other));
     }
-    assert!(matches(&[7; 32], &name(1, "t"), Number::new(101), &base));
+    assert!(is_token_of(&[7; 32], &name(1, "t"), Number::new(101), &base));
     for bit in 0..256 {
         let mut near = base;
         near[bit / 8] ^= 1 << (bit % 8);
-        assert!(!matches(&[7; 32], &name(1, "t"), Number::new(101), &near), "bit {bit}");
+        assert!(!is_token_of(&[7; 32], &name(1, "t"), Number::new(101), &near), "bit {bit}");
     }
 }
 
