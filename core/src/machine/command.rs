@@ -22,6 +22,11 @@ pub trait Said: Clone + Debug + Send + Sync + 'static {
         None
     }
 
+    /// Whether only a machine or time gives this command, never a caller.
+    fn is_leg(&self) -> bool {
+        false
+    }
+
     /// Writes every field that tells two commands apart.
     fn canon(&self, canon: &mut Canon);
 
@@ -71,6 +76,12 @@ impl Command {
         self.0.also()
     }
 
+    /// Whether only a machine or time gives it, never a caller.
+    #[must_use]
+    pub fn is_leg(&self) -> bool {
+        self.0.is_leg()
+    }
+
     /// Its canonical form.
     pub fn canon(&self, canon: &mut Canon) {
         self.0.canon(canon);
@@ -115,6 +126,8 @@ pub trait AnyCommand: Any + Debug + Send + Sync {
     fn sub(&self) -> Option<&Id>;
     /// See [`Said::also`].
     fn also(&self) -> Option<&Id>;
+    /// See [`Said::is_leg`].
+    fn is_leg(&self) -> bool;
     /// See [`Said::canon`].
     fn canon(&self, canon: &mut Canon);
     /// See [`Command::weight`].
@@ -138,6 +151,10 @@ impl<M: Machine> AnyCommand for Asked<M> {
 
     fn also(&self) -> Option<&Id> {
         self.0.also()
+    }
+
+    fn is_leg(&self) -> bool {
+        self.0.is_leg()
     }
 
     fn canon(&self, canon: &mut Canon) {

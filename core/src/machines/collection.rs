@@ -138,6 +138,10 @@ impl Said for Command {
         }
     }
 
+    fn is_leg(&self) -> bool {
+        matches!(self, Self::Use { .. })
+    }
+
     fn canon(&self, canon: &mut Canon) {
         match self {
             Self::Define { indexes } if indexes.is_empty() => {}

@@ -44,6 +44,10 @@ impl Said for Command {
         }
     }
 
+    fn is_leg(&self) -> bool {
+        matches!(self, Self::Forget)
+    }
+
     /// Nothing: this leg says which id was made, and a retry comes with another one, while the
     /// first counts. What makes two asks under one key differ stands in their other legs.
     fn canon(&self, _: &mut Canon) {}

@@ -141,6 +141,10 @@ impl Said for Command {
         }
     }
 
+    fn is_leg(&self) -> bool {
+        matches!(self, Self::RecordDue)
+    }
+
     fn canon(&self, canon: &mut Canon) {
         // Fields and era follow from the value and the collection. Were they part of it, a
         // repeat after a new definition would pass for another command.

@@ -141,7 +141,12 @@ pub(super) fn apply(state: &mut Changes<'_, Account>, event: &Event, at: &Place)
             go_out(head, event.amount, event.balance_after);
             spend(head, event.amount, at);
         }
-        Event::Received(event) => come_in(head, event.amount, event.balance_after),
+        Event::Spent(event) => {
+            go_out(head, event.amount, event.balance_after);
+            spend(head, event.amount, at);
+        }
+        // What a flow pays finds the account in whatever state.
+        Event::Received(event) => come_back(head, event.amount, event.balance_after),
         Event::FlowFunded(event) => {
             go_out(head, event.amount, event.balance_after);
             spend(head, event.amount, at);

@@ -166,6 +166,26 @@ pub enum Command {
         /// Who sent it.
         from: Id,
     },
+    /// As a leg: takes what a flow pays out, within the cap. What it settled must not be
+    /// stuck, so a closed or expired account is opened again.
+    Collect {
+        /// The flow.
+        flow: Id,
+    },
+    /// As a leg: the account that a new flow will pay is in use and of its asset. Nothing
+    /// happens to it.
+    Expect {
+        /// The flow.
+        flow: Id,
+    },
+    /// As a leg: pays this amount to the outside, in the asset that an earlier leg named.
+    /// Spends, but is no charge: what it was spent on gives it back, and nothing else does.
+    Spend {
+        /// How much.
+        amount: Amount,
+        /// On what.
+        on: Id,
+    },
     /// As a leg: pays what a new flow lacks in transit, and remembers that one flow more
     /// may owe it money. Spends.
     Fund {
@@ -258,6 +278,9 @@ impl Said for Command {
             Self::HoldDue { .. } => 26,
             Self::LeaseDue { .. } => 27,
             Self::AccountDue => 28,
+            Self::Spend { .. } => 29,
+            Self::Collect { .. } => 30,
+            Self::Expect { .. } => 31,
         }
     }
 
@@ -280,6 +303,26 @@ impl Said for Command {
             Self::Transfer { to, .. } => Some(to),
             _ => None,
         }
+    }
+
+    fn is_leg(&self) -> bool {
+        matches!(
+            self,
+            Self::Send { .. }
+                | Self::Receive { .. }
+                | Self::Collect { .. }
+                | Self::Expect { .. }
+                | Self::Spend { .. }
+                | Self::Fund { .. }
+                | Self::Raise { .. }
+                | Self::Recover { .. }
+                | Self::GiveBack { .. }
+                | Self::TakeBack { .. }
+                | Self::Restore { .. }
+                | Self::HoldDue { .. }
+                | Self::LeaseDue { .. }
+                | Self::AccountDue
+        )
     }
 
     fn canon(&self, canon: &mut Canon) {
@@ -352,10 +395,14 @@ impl Said for Command {
             Self::Close | Self::AccountDue => {}
             Self::Receive { from: other }
             | Self::TakeBack { from: other }
+            | Self::Collect { flow: other }
+            | Self::Expect { flow: other }
             | Self::Fund { flow: other }
             | Self::Raise { flow: other }
             | Self::Recover { flow: other } => canon.field(1, other),
-            Self::GiveBack { amount, to: other } | Self::Restore { amount, from: other } => {
+            Self::GiveBack { amount, to: other }
+            | Self::Restore { amount, from: other }
+            | Self::Spend { amount, on: other } => {
                 canon.field(1, other);
                 canon.field(2, amount);
             }
@@ -389,6 +436,9 @@ impl Said for Command {
             | Self::Reconcile { withdrawal: id, .. }
             | Self::Receive { from: id }
             | Self::TakeBack { from: id }
+            | Self::Collect { flow: id }
+            | Self::Expect { flow: id }
+            | Self::Spend { on: id, .. }
             | Self::Fund { flow: id }
             | Self::Raise { flow: id }
             | Self::Recover { flow: id }

@@ -67,6 +67,8 @@ records! {
         TookBack = (26, 1),
         /// A purchase was undone: money came back from outside.
         Restored = (27, 1),
+        /// Money went out for what only its other legs can undo.
+        Spent = (28, 1),
     }
 }
 
@@ -339,6 +341,15 @@ pub struct TookBack {
 /// A purchase was undone: money came back from outside.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub struct Restored {
+    /// How much.
+    pub amount: Amount,
+    /// The balance behind it.
+    pub balance_after: Signed,
+}
+
+/// Money went out for what only its other legs can undo.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Spent {
     /// How much.
     pub amount: Amount,
     /// The balance behind it.

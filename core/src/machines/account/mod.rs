@@ -6,16 +6,18 @@
 //! **Money on its way back** (a refund, a release, a failed payout, a leg that undoes) is
 //! never refused by a limit: it ignores the cap. Where it finds the account closed or
 //! expired it reopens it, so money is never stuck; an account whose end has passed then
-//! closes again as soon as it is empty. The totals clamp rather than refuse such money; only
+//! closes again as soon as it is empty. So does what a flow pays, which asks the cap though:
+//! it stays in the flow until there is room. The totals clamp rather than refuse such money; only
 //! a balance that needs more than 127 bits is an overflow.
 //!
-//! **The spend cap** counts charges, sends, money for flows, withdrawals, and holds when they
+//! **The spend cap** counts charges, sends, what is spent on drops, money for flows, withdrawals, and holds when they
 //! are placed. What is freed comes back within the same period only: by a release, an
 //! expiry, a capture of less, a failed withdrawal, a refund. Another kind of period counts
 //! from zero; another amount of the same period keeps the count. Money that comes back
 //! through a leg is not freed, since nothing says when it was spent.
 //!
-//! **Captures are not charges**: a captured hold has no charge id and cannot be refunded.
+//! **Captures are not charges**: a captured hold has no charge id and cannot be refunded. Nor is
+//! what is spent as a leg: releasing the claim gives it back, and nothing may do so twice.
 //!
 //! Time comes first: the engine fires what is due before it asks for a decision, so a hold
 //! that is still held is not over.
@@ -30,8 +32,9 @@ pub use command::{Command, SpendCap};
 pub use event::{
     Changed, Charged, Closed, Deposited, Event, Expired, FlowFunded, FlowRaised, FlowRecovered,
     GaveBack, HoldCaptured, HoldExpired, HoldPlaced, HoldReleased, LeaseExpired, Opened, Received,
-    Refunded, Restored, Sent, TookBack, WithdrawalCompleted, WithdrawalFailed, WithdrawalLeased,
-    WithdrawalPlanned, WithdrawalReconciled, WithdrawalRetried, WithdrawalUnknown,
+    Refunded, Restored, Sent, Spent, TookBack, WithdrawalCompleted, WithdrawalFailed,
+    WithdrawalLeased, WithdrawalPlanned, WithdrawalReconciled, WithdrawalRetried,
+    WithdrawalUnknown,
 };
 pub use state::{
     Charge, First, Head, Hold, HoldState, Item, Spending, State, Withdrawal, WithdrawalState,
@@ -175,6 +178,7 @@ impl Machine for Account {
             Event::Refunded(event) => (event.amount, Side::Outside, Side::Stream),
             Event::Restored(event) => (event.amount, Side::Outside, Side::Stream),
             Event::Charged(event) => (event.amount, Side::Stream, Side::Outside),
+            Event::Spent(event) => (event.amount, Side::Stream, Side::Outside),
             Event::HoldCaptured(event) => (event.amount, Side::Stream, Side::Outside),
             Event::WithdrawalCompleted(event) => (event.amount, Side::Stream, Side::Outside),
             Event::WithdrawalReconciled(event) if event.completed => {

@@ -89,6 +89,10 @@ impl Said for Command {
         }
     }
 
+    fn is_leg(&self) -> bool {
+        matches!(self, Self::Buy { .. } | Self::Restock { .. } | Self::DropDue)
+    }
+
     fn canon(&self, canon: &mut Canon) {
         match self {
             Self::Create { stock, per_claimant, opens_at, closes_at, price, seller, metadata } => {

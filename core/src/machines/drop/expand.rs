@@ -24,18 +24,18 @@ type Legs = Vec<(Name, machine::Command)>;
 fn paid(view: &View<'_, Drop>, claimant: &Id, quantity: u32, buyer: &Id) -> Option<Legs> {
     let head = view.head?;
     let amount = head.price?.amount.times(quantity.into())?;
-    let metadata = Metadata::default();
     let buy = Command::Buy { claimant: claimant.clone(), quantity, payer: buyer.clone() };
     let mut legs = vec![(view.name.clone(), machine::Command::of::<Drop>(buy))];
     match &head.seller {
         Some(seller) => {
+            let metadata = Metadata::default();
             let send = account::Command::Send { amount, to: seller.clone(), metadata };
             let receive = account::Command::Receive { from: buyer.clone() };
             legs.extend([account(view, buyer, send), account(view, seller, receive)]);
         }
         None => {
-            let charge = account::Command::Charge { amount, reference: None, metadata };
-            legs.push(account(view, buyer, charge));
+            let spend = account::Command::Spend { amount, on: view.id().clone() };
+            legs.push(account(view, buyer, spend));
         }
     }
     Some(legs)

@@ -106,6 +106,10 @@ impl Said for Command {
         }
     }
 
+    fn is_leg(&self) -> bool {
+        matches!(self, Self::ExportDue)
+    }
+
     fn canon(&self, canon: &mut Canon) {
         match self {
             Self::Request { what, format, filter } => {

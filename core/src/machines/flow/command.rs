@@ -47,6 +47,9 @@ pub enum Command {
     Stop,
     /// A draft is dropped: all goes back.
     Cancel,
+
+    /// As a leg: the flow's own part of a command of which accounts have the rest.
+    Split(Box<Command>),
 }
 
 impl Command {
@@ -60,6 +63,7 @@ impl Command {
             }
             Self::Withdraw { amount } => amount.is_some_and(Amount::is_zero),
             Self::TopUp { amount } => amount.is_zero(),
+            Self::Split(whole) => whole.is_malformed(),
             Self::Start | Self::Pause | Self::Resume | Self::Settle | Self::Stop | Self::Cancel => {
                 false
             }
@@ -79,7 +83,12 @@ impl Said for Command {
             Self::TopUp { .. } => 7,
             Self::Stop => 8,
             Self::Cancel => 9,
+            Self::Split(_) => 10,
         }
+    }
+
+    fn is_leg(&self) -> bool {
+        matches!(self, Self::Split(_))
     }
 
     fn canon(&self, canon: &mut Canon) {
@@ -105,6 +114,10 @@ impl Said for Command {
             }
             Self::Withdraw { amount } => canon.maybe(1, amount.as_ref()),
             Self::TopUp { amount } => canon.field(1, amount),
+            Self::Split(whole) => {
+                whole.canon(canon);
+                canon.field(9, &whole.operation());
+            }
             Self::Start | Self::Pause | Self::Resume | Self::Settle | Self::Stop | Self::Cancel => {
             }
         }
@@ -116,6 +129,7 @@ impl Said for Command {
                 let ids = payer.iter().chain(recipient).map(Id::heap_bytes).sum::<usize>();
                 ids + metadata.heap_bytes()
             }
+            Self::Split(whole) => size_of::<Self>() + whole.heap_bytes(),
             _ => 0,
         }
     }

@@ -30,15 +30,21 @@
 //! | cancel | cancelled | `wrong_state` | `wrong_state` | `wrong_state` | `wrong_state` | |
 //!
 //! Before all that comes `malformed` (see [`Command::is_malformed`]), then `not_found`, or
-//! `already_exists` for open. Last comes what earlier legs have set in motion: `asset_mismatch`
-//! where it is of another asset.
+//! `already_exists` for open. Last come the other legs: `not_found` where an account has a part in
+//! a command that was not split, and `asset_mismatch` where what earlier legs have set in motion
+//! is of another asset.
 //!
 //! No timer is needed: a flow whose time is up stays as it is until it is settled or stopped.
 //! Pausing it then is allowed and moves nothing.
 //!
 //! Where a flow has a payer, what it takes and gives back moves through transit to and from
 //! that account; where it has a recipient, so does what is withdrawn. Otherwise the other side
-//! is outside.
+//! is outside. Such a command is split into the flow's own part, [`Command::Split`], and those
+//! of the accounts. What is split sees the flow as it was before: within a transaction that opens
+//! a flow, nothing can move between it and an account once more, nor can one with a payer end.
+//!
+//! A flow is opened only for a recipient that is in use and holds its asset. If it is closed by
+//! the time of a withdrawal, that opens it again: what is settled must not be stuck.
 
 mod apply;
 mod command;
@@ -53,8 +59,8 @@ pub use state::{
 
 use super::account::{self, Account};
 use crate::machine::{
-    Changes, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Place, Postings, Shows,
-    Side, View,
+    self, Changes, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Place, Postings,
+    Shows, Side, View,
 };
 use crate::words::{Id, Kind, Refusal};
 
@@ -87,28 +93,35 @@ impl Machine for Flow {
         let payer = view.head.and_then(|head| head.payer.as_ref());
         let recipient = view.head.and_then(|head| head.recipient.as_ref());
         let flow = || view.id().clone();
-        let (other, leg) = match (command, payer, recipient) {
-            (Command::Open { payer: Some(payer), .. }, ..) => {
-                (payer, account::Command::Fund { flow: flow() })
+        let mut others = Vec::new();
+        match command {
+            Command::Open { payer, recipient, .. } => {
+                others
+                    .extend(payer.as_ref().map(|id| (id, account::Command::Fund { flow: flow() })));
+                let expect = || account::Command::Expect { flow: flow() };
+                others.extend(recipient.as_ref().map(|id| (id, expect())));
             }
-            (Command::TopUp { .. }, Some(payer), _) => {
-                (payer, account::Command::Raise { flow: flow() })
+            Command::TopUp { .. } => {
+                others.extend(payer.map(|id| (id, account::Command::Raise { flow: flow() })));
             }
-            (Command::Settle | Command::Stop | Command::Cancel, Some(payer), _) => {
-                (payer, account::Command::Recover { flow: flow() })
+            Command::Settle | Command::Stop | Command::Cancel => {
+                others.extend(payer.map(|id| (id, account::Command::Recover { flow: flow() })));
             }
-            (Command::Withdraw { .. }, _, Some(recipient)) => {
-                (recipient, account::Command::Receive { from: flow() })
+            Command::Withdraw { .. } => {
+                others.extend(recipient.map(|id| (id, account::Command::Collect { flow: flow() })));
             }
-            _ => return Expansion::Alone,
-        };
-        Expansion::Legs(vec![
-            (view.name.clone(), crate::machine::Command::of::<Self>(command.clone())),
-            (
-                view.name.beside(Account::KIND, other.clone()),
-                crate::machine::Command::of::<Account>(leg),
-            ),
-        ])
+            Command::Start | Command::Pause | Command::Resume | Command::Split(_) => {}
+        }
+        if others.is_empty() {
+            return Expansion::Alone;
+        }
+        let own = Command::Split(Box::new(command.clone()));
+        let own = (view.name.clone(), machine::Command::of::<Self>(own));
+        let others = others.into_iter().map(|(id, leg)| {
+            let name = view.name.beside(Account::KIND, id.clone());
+            (name, machine::Command::of::<Account>(leg))
+        });
+        Expansion::Legs(core::iter::once(own).chain(others).collect())
     }
 
     fn decide(

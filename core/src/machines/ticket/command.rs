@@ -51,6 +51,10 @@ impl Said for Command {
         }
     }
 
+    fn is_leg(&self) -> bool {
+        matches!(self, Self::TicketDue)
+    }
+
     fn canon(&self, canon: &mut Canon) {
         match self {
             Self::Issue { amount, asset, reference, expires_at, metadata, batch } => {

@@ -400,6 +400,11 @@ impl Book {
                 state.balance -= n(e.amount);
                 after = Some(e.balance_after);
             }
+            E::Spent(e) => {
+                self.outside += n(e.amount);
+                state.balance -= n(e.amount);
+                after = Some(e.balance_after);
+            }
             E::Restored(e) => {
                 self.outside -= n(e.amount);
                 state.balance += n(e.amount);

@@ -5,6 +5,7 @@ mod audit;
 mod cost;
 mod found;
 mod found_later;
+mod legs;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;

@@ -4,7 +4,7 @@ use quipu_core::machines::account::{
     Changed, Charge, Charged, Closed, Deposited, Event, Expired, First, FlowFunded, FlowRaised,
     FlowRecovered, GaveBack, Head, Hold, HoldCaptured, HoldExpired, HoldPlaced, HoldReleased,
     HoldState, Item, LeaseExpired, Opened, Received, Refunded, Restored, Sent, SpendCap, Spending,
-    State, TookBack, Withdrawal, WithdrawalCompleted, WithdrawalFailed, WithdrawalLeased,
+    Spent, State, TookBack, Withdrawal, WithdrawalCompleted, WithdrawalFailed, WithdrawalLeased,
     WithdrawalPlanned, WithdrawalReconciled, WithdrawalRetried, WithdrawalState, WithdrawalUnknown,
 };
 use quipu_core::words::{Amount, Asset, Id, Metadata, Period, Position, Signed, Timestamp};
@@ -143,6 +143,7 @@ fn events() -> Vec<Event> {
         GaveBack { amount, balance_after }.into(),
         TookBack { amount, balance_after }.into(),
         Restored { amount, balance_after }.into(),
+        Spent { amount, balance_after }.into(),
     ]
 }
 

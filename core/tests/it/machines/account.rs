@@ -376,6 +376,18 @@ fn receive() -> Command {
     Command::Receive { from: id("bob") }
 }
 
+fn collect() -> Command {
+    Command::Collect { flow: id("flow") }
+}
+
+fn expect() -> Command {
+    Command::Expect { flow: id("flow") }
+}
+
+fn spend(amount: impl Into<Amount>) -> Command {
+    Command::Spend { amount: amount.into(), on: id("drop") }
+}
+
 fn fund() -> Command {
     Command::Fund { flow: id("flow") }
 }
@@ -440,7 +452,7 @@ fn expired() -> Solo<Account> {
 #[test]
 fn what_each_state_allows() {
     use Code::{Expired, NotFound, WrongState};
-    let rows: [(Step, Outcome, Option<Code>, Option<Code>); 31] = [
+    let rows: [(Step, Outcome, Option<Code>, Option<Code>); 34] = [
         // command, outcome where busy, code where closed, code where expired (None: happens)
         (open().into(), taken(101), Some(Code::AlreadyExists), Some(Code::AlreadyExists)),
         (change_floor(-5).into(), done(), Some(WrongState), Some(Expired)),
@@ -464,6 +476,9 @@ fn what_each_state_allows() {
         (lease_due(105).into(), no(WrongState), Some(NotFound), Some(NotFound)),
         (send(40).into(), gives(40), Some(WrongState), Some(Expired)),
         (with(7, receive()), takes(7), Some(WrongState), Some(Expired)),
+        (with(7, collect()), takes(7), None, None),
+        (expect().into(), Outcome::Already, Some(WrongState), Some(Expired)),
+        (spend(40_u64).into(), goes_out(40), Some(WrongState), Some(Expired)),
         (with(-40, fund()), gives(40), Some(WrongState), Some(Expired)),
         (with(-40, raise()), gives(40), Some(WrongState), Some(Expired)),
         (with(7, recover()), takes(7), None, None),
@@ -517,6 +532,7 @@ fn money_comes_in_up_to_the_cap() {
             (deposit(100).into(), comes_in(100)),
             (deposit(1).into(), no(Code::BalanceCapReached)),
             (with(1, receive()), no(Code::BalanceCapReached)),
+            (with(1, collect()), no(Code::BalanceCapReached)),
             // Money on its way back does not ask.
             (restore(1).into(), comes_in(1)),
             (with(1, take_back()), takes(1)),
@@ -538,7 +554,7 @@ fn money_comes_in_up_to_the_cap() {
 
 #[test]
 fn money_goes_out_down_to_the_floor() {
-    for out in [charge(0), hold(0), withdraw(0), send(0), give_back(0)] {
+    for out in [charge(0), hold(0), withdraw(0), send(0), give_back(0), spend(0_u64)] {
         check_each(nobody, [(out.into(), no(Code::Malformed))]);
     }
     for (floor, most) in [(0, 10), (-5, 15)] {
@@ -552,9 +568,11 @@ fn money_goes_out_down_to_the_floor() {
                 (withdraw(over).into(), lacks(i128::from(most))),
                 (send(over).into(), lacks(i128::from(most))),
                 (give_back(over).into(), lacks(i128::from(most))),
+                (spend(over).into(), lacks(i128::from(most))),
                 (with(-i128::from(over), fund()), lacks(i128::from(most))),
                 (with(-i128::from(over), raise()), lacks(i128::from(most))),
                 (charge(most).into(), goes_out(most.into())),
+                (spend(most).into(), goes_out(most.into())),
                 (hold(most).into(), done()),
                 (withdraw(most).into(), done()),
                 (send(most).into(), gives(most.into())),
@@ -617,6 +635,13 @@ fn a_charge_is_given_back_once() {
             (refund("c103", None).into(), no(Code::WrongState)),
         ],
     );
+    // What was spent as a leg is given back by what it was spent on alone.
+    let spent = || account([open().into(), deposit(9).into(), spend(9_u64).into()]);
+    assert_eq!(spent().items().count(), 0);
+    check_each(
+        spent,
+        [(refund("c103", None).into(), no(Code::NotFound)), (restore(9).into(), comes_in(9))],
+    );
     // What was captured is no charge.
     let captured = [open().into(), deposit(9).into(), hold(9).into(), capture("h103", None).into()];
     check_each(
@@ -635,6 +660,7 @@ fn money_on_its_way_back_opens_the_account_again() {
         (with(4, recover()), takes(4)),
         (with(4, take_back()), takes(4)),
         (restore(4).into(), comes_in(4)),
+        (with(4, collect()), takes(4)),
     ];
     for (step, outcome) in back {
         let step: Step = step;
@@ -948,6 +974,8 @@ fn legs_meet_in_transit() {
             // A leg that takes needs something to take; a leg that pays, something that lacks.
             (receive().into(), no(Code::Malformed)),
             (with(-1, receive()), no(Code::Malformed)),
+            (collect().into(), no(Code::Malformed)),
+            (with(-1, collect()), no(Code::Malformed)),
             (take_back().into(), no(Code::Malformed)),
             (with(-1, take_back()), no(Code::Malformed)),
             (with(-1, recover()), no(Code::Malformed)),
@@ -957,6 +985,7 @@ fn legs_meet_in_transit() {
             (with(1, raise()), no(Code::Malformed)),
             // Another asset.
             (other(1, receive()), no(Code::AssetMismatch)),
+            (other(1, collect()), no(Code::AssetMismatch)),
             (other(1, take_back()), no(Code::AssetMismatch)),
             (other(1, recover()), no(Code::AssetMismatch)),
             (other(-1, fund()), no(Code::AssetMismatch)),
@@ -964,14 +993,18 @@ fn legs_meet_in_transit() {
             (other(1, send(1)), no(Code::AssetMismatch)),
             (other(1, give_back(1)), no(Code::AssetMismatch)),
             // A leg that moves nothing may have named the asset.
-            (other(0, charge(1)), no(Code::AssetMismatch)),
+            (other(0, spend(1_u64)), no(Code::AssetMismatch)),
             (other(0, restore(1)), no(Code::AssetMismatch)),
-            (with(0, charge(1)), goes_out(1)),
+            (other(0, expect()), no(Code::AssetMismatch)),
+            (with(0, spend(1_u64)), goes_out(1)),
             (with(0, restore(1)), comes_in(1)),
+            (with(0, expect()), Outcome::Already),
+            // A charge is paid to the outside, whatever is on its way.
+            (other(0, charge(1)), goes_out(1)),
             // The asset is asked for before the funds.
             (other(1, send(11)), no(Code::AssetMismatch)),
             (other(-11, fund()), no(Code::AssetMismatch)),
-            (other(0, charge(11)), no(Code::AssetMismatch)),
+            (other(0, spend(11_u64)), no(Code::AssetMismatch)),
             // A leg may give on top of what is there.
             (with(5, send(10)), gives(10)),
             (with(i128::MAX, send(10)), no(Code::Overflow)),
@@ -997,8 +1030,10 @@ fn the_first_check_that_says_no_is_the_answer() {
             (charge(6).into(), lacks(0)),
             (charge_all().into(), no(Code::Overflow)),
             (foreign(i128::MAX, send(6)), no(Code::AssetMismatch)),
-            (foreign(0, charge_as("r", 1)), taken(103)),
-            (foreign(0, charge_all()), no(Code::AssetMismatch)),
+            (foreign(0, spend(0_u64)), no(Code::Malformed)),
+            (foreign(0, spend(Amount::MAX)), no(Code::AssetMismatch)),
+            (spend(Amount::MAX).into(), no(Code::Overflow)),
+            (spend(11_u64).into(), lacks(0)),
             (with(i128::MAX, send(6)), no(Code::Overflow)),
         ],
     );
@@ -1009,6 +1044,10 @@ fn the_first_check_that_says_no_is_the_answer() {
             (charge_as("r", 1).into(), no(Code::WrongState)),
             (foreign(1, receive()), no(Code::WrongState)),
             (receive().into(), no(Code::Malformed)),
+            (collect().into(), no(Code::Malformed)),
+            (foreign(1, collect()), no(Code::AssetMismatch)),
+            (foreign(0, expect()), no(Code::WrongState)),
+            (foreign(0, spend(1_u64)), no(Code::WrongState)),
             (change_floor(1).into(), no(Code::WrongState)),
             (hold_for(u64::MAX, 1).into(), no(Code::WrongState)),
             (
@@ -1025,6 +1064,7 @@ fn the_first_check_that_says_no_is_the_answer() {
             (deposit_as("r", 1).into(), taken(102)),
             (deposit_all().into(), no(Code::Overflow)),
             (foreign(1, receive()), no(Code::AssetMismatch)),
+            (foreign(1, collect()), no(Code::AssetMismatch)),
         ],
     );
 }
@@ -1159,6 +1199,7 @@ fn the_spend_cap_counts_what_is_spent() {
             (hold(11).into(), capped(10)),
             (withdraw(11).into(), capped(10)),
             (send(11).into(), capped(10)),
+            (spend(11_u64).into(), capped(10)),
             (with(-11, fund()), capped(10)),
             (with(-11, raise()), capped(10)),
             // The funds are asked for first.
@@ -1173,6 +1214,7 @@ fn the_spend_cap_counts_what_is_spent() {
         hold(6).into(),
         withdraw(6).into(),
         send(6).into(),
+        spend(6_u64).into(),
         with(-6, fund()),
         with(-6, raise()),
     ] {
@@ -1353,7 +1395,7 @@ fn answers_are_made_of_what_the_caller_asked_about() {
         (release("h108"), hold_at(108)),
         (charge(85), Shows::event()),
         (refund("c110", None), Shows::event()),
-        (charge(85), Shows::event()),
+        (spend(85_u64), Shows::event()),
         (change_floor(-1), stream.clone()),
         (change(), stream.clone()),
         (Command::Close, stream),
@@ -1429,6 +1471,10 @@ fn commands_that_differ_read_differently() {
         Command::Close,
         send(7),
         receive(),
+        collect(),
+        expect(),
+        spend(7_u64),
+        spend(8_u64),
         fund(),
         raise(),
         recover(),

@@ -292,10 +292,7 @@ fn a_priced_claim_is_split_into_itself_and_its_payment() {
         legs(&run(&priced(None)), &command),
         [
             Leg::Drop(buy("ann", 3)),
-            Leg::Account(
-                id("purse"),
-                account::Command::Charge { amount, reference: None, metadata: metadata.clone() }
-            ),
+            Leg::Account(id("purse"), account::Command::Spend { amount, on: id("d") }),
         ]
     );
     assert_eq!(

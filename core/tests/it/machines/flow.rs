@@ -1,7 +1,7 @@
 //! The rules of the flow machine, as a table of cases.
 
 use super::are_told_apart;
-use quipu_core::machine::{ItemKey, Machine, Side, Solo, Transit};
+use quipu_core::machine::{Command as AnyCommand, ItemKey, Machine, Side, Solo, Transit};
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::flow::{
     Attached, Cancelled, Command, Event, Flow, Head, Paused, Resumed, Settled, Started, State,
@@ -9,7 +9,7 @@ use quipu_core::machines::flow::{
 };
 use quipu_core::records::pack_into;
 use quipu_core::words::{
-    Amount, Asset, Code, Fact, Id, Kind, Metadata, Position, Refusal, Signed, Timestamp,
+    Amount, Asset, Code, Fact, Id, Kind, Metadata, Name, Position, Refusal, Signed, Timestamp,
 };
 
 /// Times in these tables are milliseconds after this one.
@@ -114,6 +114,10 @@ fn top_up(amount: u128) -> Command {
     Command::TopUp { amount: units(amount) }
 }
 
+fn split(whole: Command) -> Command {
+    Command::Split(Box::new(whole))
+}
+
 /// Commands with their times.
 type Steps = Vec<(u64, Command)>;
 
@@ -144,7 +148,9 @@ impl Script {
         self.ask_after(at, command, &mut Transit::default())
     }
 
+    /// Asks as an engine does: the flow's own part of the command, where it is split.
     fn ask_after(&mut self, at: u64, command: &Command, transit: &mut Transit) -> Outcome {
+        let command = &own_part(&self.solo, command);
         let (before, was_over) = (self.picture(), self.state() == "ended");
         let on_its_way = transit.amount();
         let told = match self.solo.ask_within(command, t(at), transit) {
@@ -183,6 +189,11 @@ impl Script {
     fn state(&self) -> &'static str {
         self.solo.head().map_or("absent", |head| head.state.as_str())
     }
+}
+
+fn own_part(solo: &Solo<Flow>, command: &Command) -> Command {
+    let legs = solo.expand(command, None);
+    legs[0].1.get::<Flow>().expect("the flow's own part comes first").clone()
 }
 
 fn units_of(value: i128) -> Amount {
@@ -370,6 +381,8 @@ fn a_refusal_names_the_first_rule_that_says_no_and_its_fact() {
         // Last comes what is on its way already.
         (vec![(0, opened(Some(0), Payer))], 999, top_up(max - 99), other, Code::Overflow.into()),
         (vec![], 0, opened(None, Payer), other, Code::AssetMismatch.into()),
+        (vec![], 0, opened(None, Recipient), other, Code::AssetMismatch.into()),
+        (vec![], 0, opened(None, Both), other, Code::AssetMismatch.into()),
         (vec![(0, opened(Some(0), Payer))], 0, top_up(1), other, Code::AssetMismatch.into()),
         (vec![(0, opened(Some(0), Payer))], 0, Stop, other, Code::AssetMismatch.into()),
         (vec![(0, opened(None, Payer))], 0, Cancel, other, Code::AssetMismatch.into()),
@@ -433,55 +446,128 @@ fn what_accrues_follows_active_time() {
     }
 }
 
+/// Within a transaction that opens a flow, what follows is split before the flow is there. Were
+/// it accepted, no account would ever hear of it.
+#[test]
+fn what_should_have_been_split_and_was_not_is_refused() {
+    let settled = |with| vec![(0, opened(Some(0), with)), (500, Settle)];
+    let active = |with| vec![(0, opened(Some(0), with))];
+    let drafted = |with| vec![(0, opened(None, with))];
+    let mut eur = Transit::default();
+    eur.give(Asset::new("EUR/2").expect("an asset"), units(5)).expect("it is empty");
+    type Row = (Steps, u64, Command, Option<Code>);
+    #[rustfmt::skip]
+    let rows: Vec<Row> = vec![
+        (vec![], 0, opened(None, Payer), Some(Code::NotFound)),
+        (vec![], 0, opened(None, Recipient), Some(Code::NotFound)),
+        (vec![], 0, opened(None, Both), Some(Code::NotFound)),
+        (vec![], 0, opened(None, Nobody), None),
+        (active(Payer), 500, Settle, Some(Code::NotFound)),
+        (active(Payer), 1_000, Settle, Some(Code::NotFound)),
+        (active(Recipient), 1_000, Settle, None),
+        (active(Payer), 500, Stop, Some(Code::NotFound)),
+        (active(Payer), 1_000, Stop, Some(Code::NotFound)),
+        (active(Recipient), 500, Stop, None),
+        (drafted(Payer), 500, Cancel, Some(Code::NotFound)),
+        (drafted(Recipient), 500, Cancel, None),
+        (active(Payer), 500, top_up(1), Some(Code::NotFound)),
+        (active(Recipient), 500, top_up(1), None),
+        (settled(Recipient), 500, ALL, Some(Code::NotFound)),
+        (settled(Payer), 500, ALL, None),
+        (drafted(Both), 500, Start, None),
+        (active(Both), 500, Pause, None),
+        // Its other refusals come first.
+        (active(Both), 0, Settle, Some(Code::NothingToSettle)),
+        (active(Both), 500, Cancel, Some(Code::WrongState)),
+        (drafted(Both), 500, Stop, Some(Code::WrongState)),
+        (active(Both), 1_000, top_up(1), Some(Code::WrongState)),
+        (active(Both), 500, top_up(Amount::MAX.get()), Some(Code::Overflow)),
+        (active(Both), 500, top_up(0), Some(Code::Malformed)),
+        (active(Both), 500, ALL, Some(Code::ExceedsWithdrawable)),
+        (active(Both), 500, opened(None, Both), Some(Code::AlreadyExists)),
+        // A leg is split no further.
+        (active(Payer), 500, Command::Split(Box::new(split(Stop))), Some(Code::Malformed)),
+    ];
+    for (steps, at, command, code) in rows {
+        for before in [Transit::default(), eur] {
+            let (mut script, mut transit) = (Script::given(&steps), before);
+            let picture = script.picture();
+            let refusal = script.solo.ask_within(&command, t(at), &mut transit).err();
+            assert_eq!(refusal.map(|it| it.code), code, "{steps:?}, then at {at} {command:?}");
+            if code.is_some() {
+                assert_eq!((transit, script.picture()), (before, picture), "{command:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flow_names_the_asset_that_its_recipient_must_have() {
+    for (with, asset) in
+        [(Nobody, None), (Payer, Some(usd())), (Recipient, Some(usd())), (Both, Some(usd()))]
+    {
+        let mut transit = Transit::default();
+        Script::new().ask_after(0, &opened(None, with), &mut transit).expect("it opens");
+        assert_eq!(transit.asset(), asset, "{with:?}");
+    }
+}
+
 #[test]
 fn a_linked_flow_is_split_and_any_other_is_not() {
-    let leg = |solo: &Solo<Flow>, command: &Command| {
+    let others = |solo: &Solo<Flow>, command: &Command| {
         let legs = solo.expand(command, None);
         assert_eq!(legs[0].0.kind, Flow::KIND);
         assert_eq!(legs[0].0.id, id("flow"));
-        assert_eq!(legs[0].1.get::<Flow>(), Some(command));
-        assert!(legs.len() <= 2);
-        legs.get(1).map(|(name, leg)| {
+        let own = if legs.len() > 1 { split(command.clone()) } else { command.clone() };
+        assert_eq!(legs[0].1.get::<Flow>(), Some(&own));
+        let other = |(name, leg): &(Name, AnyCommand)| {
             assert_eq!(name.kind, Kind::new(2));
             let leg = leg.get::<Account>().expect("an account's leg").clone();
             (name.id.as_str().to_owned(), leg)
-        })
+        };
+        legs[1..].iter().map(other).collect::<Vec<_>>()
     };
-    let to = |name: &str, leg| Some((name.to_owned(), leg));
+    let to = |name: &str, leg| vec![(name.to_owned(), leg)];
     let flow = || id("flow");
 
     let absent = Solo::<Flow>::new("flow");
     let fund = to("payer", account::Command::Fund { flow: flow() });
-    for (with, expected) in [(Nobody, None), (Recipient, None), (Payer, fund.clone()), (Both, fund)]
-    {
-        assert_eq!(leg(&absent, &opened(None, with)), expected, "{with:?}");
+    let expect = to("recipient", account::Command::Expect { flow: flow() });
+    for (with, expected) in [
+        (Nobody, vec![]),
+        (Recipient, expect.clone()),
+        (Payer, fund.clone()),
+        (Both, [fund, expect].concat()),
+    ] {
+        assert_eq!(others(&absent, &opened(None, with)), expected, "{with:?}");
     }
-    assert_eq!(leg(&absent, &Settle), None);
+    assert_eq!(others(&absent, &Settle), []);
 
     let raise = || to("payer", account::Command::Raise { flow: flow() });
     let recover = || to("payer", account::Command::Recover { flow: flow() });
-    let receive = || to("recipient", account::Command::Receive { from: flow() });
+    let collect = || to("recipient", account::Command::Collect { flow: flow() });
     #[rustfmt::skip]
     let rows = [
-        (Start, None, None),
-        (Pause, None, None),
-        (Resume, None, None),
-        (Settle, recover(), None),
-        (ALL, None, receive()),
-        (some(1), None, receive()),
-        (top_up(1), raise(), None),
-        (Stop, recover(), None),
-        (Cancel, recover(), None),
+        (Start, vec![], vec![]),
+        (Pause, vec![], vec![]),
+        (Resume, vec![], vec![]),
+        (Settle, recover(), vec![]),
+        (ALL, vec![], collect()),
+        (some(1), vec![], collect()),
+        (top_up(1), raise(), vec![]),
+        (Stop, recover(), vec![]),
+        (Cancel, recover(), vec![]),
+        (split(Stop), vec![], vec![]),
     ];
     for (command, payers, recipients) in rows {
         for (with, expected) in [
-            (Nobody, None),
+            (Nobody, vec![]),
             (Payer, payers.clone()),
             (Recipient, recipients.clone()),
-            (Both, payers.clone().or(recipients.clone())),
+            (Both, [payers.clone(), recipients.clone()].concat()),
         ] {
             let script = Script::given(&[(0, opened(None, with))]);
-            assert_eq!(leg(&script.solo, &command), expected, "{with:?}: {command:?}");
+            assert_eq!(others(&script.solo, &command), expected, "{with:?}: {command:?}");
         }
     }
 }
@@ -535,6 +621,10 @@ fn equal_commands_have_one_canonical_form() {
         top_up(2),
         Stop,
         Cancel,
+        split(top_up(1)),
+        split(top_up(2)),
+        split(Stop),
+        split(Cancel),
     ];
     are_told_apart(&commands);
 }

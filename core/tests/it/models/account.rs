@@ -410,7 +410,6 @@ impl Model {
                 let amount = asked(*amount)?;
                 self.open()?;
                 self.reference_is_free(false, reference.as_ref())?;
-                way.is_ours()?;
                 self.may_leave(amount, Some(now))?;
                 let at = self.happened();
                 self.references.extend(reference.clone().map(|reference| (false, reference, at)));
@@ -585,6 +584,27 @@ impl Model {
                 }
                 self.open()?;
                 self.take(true, way)
+            }
+            Command::Collect { .. } => {
+                if way.amount <= 0 {
+                    return no(Code::Malformed);
+                }
+                self.exists()?;
+                self.take(true, way)
+            }
+            Command::Expect { .. } => {
+                self.open()?;
+                way.is_ours()?;
+                Ok(Did::Already)
+            }
+            Command::Spend { amount, .. } => {
+                let amount = asked(*amount)?;
+                self.open()?;
+                way.is_ours()?;
+                self.may_leave(amount, Some(now))?;
+                let at = self.happened();
+                self.spent.push((at, now, amount));
+                Ok(self.leave(amount, true))
             }
             Command::TakeBack { .. } => {
                 if way.amount <= 0 {
@@ -789,7 +809,7 @@ fn draw() -> impl Strategy<Value = Draw> {
     let seconds =
         prop_oneof![3 => Just(None), 6 => (0u64..4).prop_map(Some), 1 => Just(Some(u64::MAX))];
     (
-        (wait, 0u8..44, amount, transit, prop::bool::weighted(0.05)),
+        (wait, 0u8..48, amount, transit, prop::bool::weighted(0.05)),
         (any::<bool>(), seconds, any::<usize>(), any::<u8>(), select(vec!["a", "b", "c"])),
     )
         .prop_map(
@@ -855,7 +875,7 @@ impl Draw {
     /// What is in transit has mostly the sign that the leg can use.
     fn way(&self) -> Way {
         let amount = match self.what {
-            30 | 33 | 35 if !self.pick.is_multiple_of(8) => self.transit.abs(),
+            30 | 33 | 35 | 44 if !self.pick.is_multiple_of(8) => self.transit.abs(),
             31 | 32 if !self.pick.is_multiple_of(8) => -self.transit.abs(),
             _ => self.transit,
         };
@@ -925,6 +945,9 @@ impl Draw {
             39..=40 => Command::Close,
             41 => self.opening(),
             42 => Command::Transfer { to: other, amount, metadata },
+            44 => Command::Collect { flow: other },
+            45 => Command::Expect { flow: other },
+            46 => Command::Spend { amount, on: other },
             _ => match self.pick % 3 {
                 0 => Command::HoldDue { hold: Position::new(101 + self.pick as u64 % 9) },
                 1 => Command::LeaseDue { withdrawal: Position::new(101 + self.pick as u64 % 9) },
@@ -947,6 +970,7 @@ fn transit_of(way: Way) -> Transit {
     let size = Amount::whole(way.amount.unsigned_abs()).expect("it has 127 bits");
     let mut transit = Transit::default();
     if way.amount >= 0 {
+        // Nothing names the asset as well.
         transit.give(asset, size).expect("an empty transit takes anything");
     } else {
         transit.take(asset, size).expect("an empty transit takes anything");
@@ -1115,6 +1139,9 @@ fn any_command() -> impl Strategy<Value = Command> {
             Command::Send { to, amount, metadata: metadata() }
         }),
         2 => odd_id().prop_map(|from| Command::Receive { from }),
+        1 => odd_id().prop_map(|flow| Command::Collect { flow }),
+        1 => odd_id().prop_map(|flow| Command::Expect { flow }),
+        1 => (odd_id(), amount()).prop_map(|(on, amount)| Command::Spend { amount, on }),
         1 => odd_id().prop_map(|flow| Command::Fund { flow }),
         1 => odd_id().prop_map(|flow| Command::Raise { flow }),
         1 => odd_id().prop_map(|flow| Command::Recover { flow }),

@@ -212,7 +212,8 @@ fn ask_machine(
     for (name, leg) in others {
         let account = static_name(&name.id);
         match leg.get::<Account>().expect("an account's leg") {
-            account::Command::Charge { amount, .. } => {
+            account::Command::Spend { amount, on } => {
+                assert_eq!(on.as_str(), "d");
                 moves.push((Some(account), None, amount.get()));
             }
             account::Command::Restore { amount, from } => {

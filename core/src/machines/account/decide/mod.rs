@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 1 | `malformed` | an amount or a time span of zero, a text that is too long, a leg with nothing in transit |
 //! | 2 | `not_found` | no such account (`already_exists` where one is to be opened) |
-//! | 3 | `wrong_state`, `expired` | the account is closed; expired. Not asked of money on its way back |
+//! | 3 | `wrong_state`, `expired` | the account is closed; expired. Not asked of money on its way back, nor of what a flow pays |
 //! | 4 | `not_found` | no such charge, hold or withdrawal |
 //! | 5 | `wrong_state`, `expired` | the charge, hold or withdrawal is past that; the hold expired |
 //! | 6 | `stale_fence`, `exceeds_held` | a newer lease was given out; more than the hold held or the charge has left |
@@ -48,7 +48,7 @@ pub(super) fn decide(
             money::deposit(view, *amount, reference.as_ref(), metadata)
         }
         Command::Charge { amount, reference, metadata } => {
-            money::charge(view, *amount, reference.as_ref(), metadata, cx)
+            money::charge(view, *amount, reference.as_ref(), metadata, now)
         }
         Command::Refund { charge, amount } => money::refund(view, charge, *amount),
 
@@ -86,6 +86,9 @@ pub(super) fn decide(
         Command::Transfer { .. } => Err(Code::Malformed.into()),
         Command::Send { amount, metadata, to: _ } => money::send(view, *amount, metadata, cx),
         Command::Receive { from: _ } => money::receive(view, cx),
+        Command::Collect { flow: _ } => money::collect(view, cx),
+        Command::Expect { flow: _ } => money::expect(view, cx),
+        Command::Spend { amount, on: _ } => money::spend(view, *amount, cx),
         Command::Fund { flow: _ } => money::fund(view, cx),
         Command::Raise { flow: _ } => money::raise(view, cx),
         Command::Recover { flow: _ } => money::recover(view, cx),

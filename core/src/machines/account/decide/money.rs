@@ -2,14 +2,14 @@
 
 use super::super::{
     Account, CHARGE_LETTER, Charge, Charged, Deposited, FlowFunded, FlowRaised, FlowRecovered,
-    GaveBack, Head, Item, Received, Refunded, Restored, Sent, TookBack, charge_key,
+    GaveBack, Head, Item, Received, Refunded, Restored, Sent, Spent, TookBack, charge_key,
     charge_reference_key, deposit_reference_key,
 };
 use super::{
     Decision, above_zero, affordable, balance_without, found, happens, in_use, within_spend_cap,
 };
 use crate::machine::{Context, Decided, ItemKey, Shows, Transit, View};
-use crate::words::{Amount, Code, Fact, Id, Metadata, Position, Refusal, Signed};
+use crate::words::{Amount, Code, Fact, Id, Metadata, Position, Refusal, Signed, Timestamp};
 
 pub(super) fn deposit(
     view: &View<'_, Account>,
@@ -31,14 +31,13 @@ pub(super) fn charge(
     amount: Amount,
     reference: Option<&Id>,
     metadata: &Metadata,
-    cx: &Context<'_>,
+    now: Timestamp,
 ) -> Decision {
     above_zero(amount)?;
     let head = in_use(view)?;
     untaken(view, reference.map(charge_reference_key))?;
-    same_asset(head, cx)?;
     let balance_after = going_out(head, amount)?;
-    within_spend_cap(head, amount, cx.now)?;
+    within_spend_cap(head, amount, now)?;
     // Nothing below can fail.
     let metadata = Some(metadata).filter(|metadata| !metadata.is_empty()).cloned();
     happens(Charged { amount, balance_after, reference: reference.cloned(), metadata })
@@ -80,12 +79,38 @@ pub(super) fn send(
 pub(super) fn receive(view: &View<'_, Account>, cx: &mut Context<'_>) -> Decision {
     let amount = on_its_way(cx)?;
     above_zero(amount)?;
-    let head = in_use(view)?;
+    take_in(in_use(view)?, amount, cx)
+}
+
+pub(super) fn collect(view: &View<'_, Account>, cx: &mut Context<'_>) -> Decision {
+    let amount = on_its_way(cx)?;
+    above_zero(amount)?;
+    take_in(found(view)?, amount, cx)
+}
+
+fn take_in(head: &Head, amount: Amount, cx: &mut Context<'_>) -> Decision {
     let transit = taken(head, amount, cx)?;
     let balance_after = coming_in(head, amount)?;
     // Nothing below can fail.
     *cx.transit = transit;
     happens(Received { amount, balance_after })
+}
+
+pub(super) fn expect(view: &View<'_, Account>, cx: &Context<'_>) -> Decision {
+    let head = in_use(view)?;
+    same_asset(head, cx)?;
+    // Nothing below can fail.
+    Ok(Decided::Already(Shows::default()))
+}
+
+pub(super) fn spend(view: &View<'_, Account>, amount: Amount, cx: &Context<'_>) -> Decision {
+    above_zero(amount)?;
+    let head = in_use(view)?;
+    same_asset(head, cx)?;
+    let balance_after = going_out(head, amount)?;
+    within_spend_cap(head, amount, cx.now)?;
+    // Nothing below can fail.
+    happens(Spent { amount, balance_after })
 }
 
 pub(super) fn fund(view: &View<'_, Account>, cx: &mut Context<'_>) -> Decision {
@@ -207,7 +232,7 @@ fn taken(head: &Head, amount: Amount, cx: &Context<'_>) -> Result<Transit, Refus
 }
 
 /// An earlier leg may have named the asset and moved nothing: a drop that nobody sells is paid
-/// to the outside, but in the asset of its price.
+/// to the outside, but in the asset of its price; and a flow that is new has nothing to pay yet.
 fn same_asset(head: &Head, cx: &Context<'_>) -> Result<(), Refusal> {
     given(head, Amount::ZERO, cx).map(|_| ())
 }
