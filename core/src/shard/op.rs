@@ -101,6 +101,10 @@ impl Shard {
                 return;
             }
         };
+        if let Some(refused) = self.refuse_legs(&ask) {
+            self.answer(Some(call), Position::ZERO, Reply::Refused(refused));
+            return;
+        }
         let (slots, bytes) = room(&ask);
         if bytes > ENTRY_BYTES_MAX {
             out.push(Effect::Reply(call, Reply::Failed(Fault::TooLarge)));
@@ -155,6 +159,19 @@ impl Shard {
     }
 
     /// Checks that an ask may come in, and gives the hash of the name of its home.
+    /// Refuses commands that only machines and time give: asked by a caller, half of a movement
+    /// would happen without the other half.
+    fn refuse_legs(&self, ask: &Ask) -> Option<Refused> {
+        let (legs, is_transaction) = match ask {
+            Ask::Command(leg, _) => (core::slice::from_ref(leg), false),
+            Ask::Transaction(legs, _) => (&legs[..], true),
+            Ask::Read(_) | Ask::Sweep(_) => return None,
+        };
+        let index = legs.iter().position(|leg| leg.command.is_leg())?;
+        let leg = is_transaction.then_some(index as u32);
+        Some(self.refused(Code::Malformed.into(), leg, Position::ZERO, Position::ZERO))
+    }
+
     fn check_admission(&self, ask: &Ask) -> Result<u64, Fault> {
         if let Some(fault) = self.latched {
             let Ask::Read(reading) = ask else { return Err(fault) };

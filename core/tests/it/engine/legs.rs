@@ -289,3 +289,23 @@ fn a_command_says_whether_it_is_a_leg() {
         assert!(!is_leg, "{text}");
     }
 }
+
+/// Asked by a caller, half of a movement would happen without the other half.
+#[test]
+fn a_caller_may_not_ask_for_a_leg() {
+    for shards in [1, 2, 8] {
+        let mut ledger = ledger(shards);
+        done(ledger.ask(command::<Account>("a", open())));
+        done(ledger.ask(command::<Account>("a", deposit(10))));
+        done(ledger.ask(command::<Drop>("d", new_drop(1))));
+        let buy = drop::Command::Buy { claimant: id("al"), quantity: 1, payer: id("a") };
+        let restore = account::Command::Restore { amount: amount(5), from: id("d") };
+        assert_eq!(code(ledger.ask(command::<Drop>("d", buy.clone()))), Code::Malformed);
+        assert_eq!(code(ledger.ask(keyed::<Account>("k", "a", restore))), Code::Malformed);
+        let both = vec![leg::<Account>("a", charge(1)), leg::<Drop>("d", buy)];
+        let no = refused(ledger.ask(Ask::Transaction(both, None)));
+        assert_eq!((no.refusal.code, no.leg), (Code::Malformed, Some(1)));
+        assert_eq!(balance(&mut ledger, "a"), 10);
+        assert_eq!(drops(&mut ledger, "d").taken, 0);
+    }
+}
