@@ -91,17 +91,42 @@ fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, course: &mut Co
     }
 }
 
-/// The same claims and deposits with tables, rows and log entries, but without what a shard
-/// adds: admission, queues, answers that wait.
+/// The same with tables, rows and log entries, but without what a shard adds: admission, names,
+/// queues, answers that wait.
 fn through_cords(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cords");
     group.throughput(Throughput::Elements(1)).sample_size(10);
-    for (name, size) in [("ticket claim", 1), ("ticket claim in groups", LOOK_AHEAD)] {
-        group.bench_function(name, |bencher| {
-            bencher.iter_custom(|count| Bare::<Ticket>::claims(count, size));
-        });
-    }
+    let claim =
+        |index| [(shuffled(index), ticket::Command::Claim { claimant: id("claimant-001") })];
+    let mut claims = Lane::<Ticket, 1>::new(vec![issue()], claim);
+    claims.once = true;
+    compare(&mut group, "ticket claim", &mut claims);
+    drop(claims);
+    let transfer = |index| {
+        let (from, to) = (mixed(2 * index) % STREAMS, mixed(2 * index + 1) % STREAMS);
+        let to = if to == from { (to + 1) % STREAMS } else { to };
+        let (amount, metadata) = (one(), Metadata::default());
+        let send = account::Command::Send { amount, to: id(&nth(to)), metadata };
+        [(from, send), (to, account::Command::Receive { from: id(&nth(from)) })]
+    };
+    let funded = vec![open_account(), deposit(Amount::from(1_000_000_u64))];
+    let mut transfers = Lane::<Account, 2>::new(funded, transfer);
+    compare(&mut group, "transfer", &mut transfers);
+    drop(transfers);
+    let settle = |index| [(shuffled(index), flow::Command::Settle)];
+    let mut settles = Lane::<Flow, 1>::new(vec![open_flow()], settle);
+    compare(&mut group, "flow settle", &mut settles);
     group.finish();
+}
+
+fn compare<M: Machine, const STEPS: usize>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    lane: &mut Lane<M, STEPS>,
+) {
+    for (name, size) in [(name.to_owned(), 1), (format!("{name} in groups"), LOOK_AHEAD)] {
+        group.bench_function(name, |bencher| bencher.iter_custom(|count| lane.run(count, size)));
+    }
 }
 
 /// A million lone tickets: `decide` and `apply`, nothing else.
@@ -235,34 +260,12 @@ fn with_tickets(course: &mut Course) {
 }
 
 fn with_accounts(course: &mut Course) {
-    course.fill_with(|index| {
-        let open = account::Command::Open {
-            asset: usd(),
-            floor: Signed::ZERO,
-            cap: None,
-            spend_cap: None,
-            expires_at: None,
-            metadata: Metadata::default(),
-        };
-        ask::<Account>(&nth(index), open)
-    });
+    course.fill_with(|index| ask::<Account>(&nth(index), open_account()));
     course.fill_with(|index| ask::<Account>(&nth(index), deposit(Amount::from(1_000_000_u64))));
 }
 
 fn with_flows(course: &mut Course) {
-    course.fill_with(|index| {
-        let open = flow::Command::Open {
-            asset: usd(),
-            total: Amount::from(1_u64 << 60),
-            duration_ms: 1 << 40,
-            start_at: Some(Timestamp::from_ms(START_MS)),
-            cliff_ms: 0,
-            payer: None,
-            recipient: None,
-            metadata: Metadata::default(),
-        };
-        ask::<Flow>(&nth(index), open)
-    });
+    course.fill_with(|index| ask::<Flow>(&nth(index), open_flow()));
 }
 
 fn with_a_drop(course: &mut Course) {
@@ -278,113 +281,122 @@ fn with_a_drop(course: &mut Course) {
     course.tick(vec![ask::<Drop>("d", create)]);
 }
 
-/// The table of one machine, with buffers for rows and entries.
-struct Bare<M: Machine> {
+/// Streams of one kind in a table, and asks of so many steps each that touch them.
+struct Lane<M: Machine, const STEPS: usize> {
     cords: Box<dyn Cords>,
+    slots: Vec<Slot>,
+    /// What every stream is told first.
+    setup: Vec<M::Command>,
+    ask: fn(u64) -> [(u64, M::Command); STEPS],
+    /// Whether an ask can be asked of a stream only once: then new streams follow.
+    once: bool,
+    asked: u64,
     filter: Filter,
     bytes: Vec<u8>,
     rows: Rows,
     arena: Arena,
     postings: Postings,
     last: u64,
-    machine: core::marker::PhantomData<M>,
 }
 
-impl<M: Machine> Bare<M> {
-    fn new() -> Self {
-        let cords = registry().rules(M::KIND).expect("a built-in kind").cords();
+impl<M: Machine, const STEPS: usize> Lane<M, STEPS> {
+    fn new(setup: Vec<M::Command>, ask: fn(u64) -> [(u64, M::Command); STEPS]) -> Self {
         Self {
-            cords,
+            cords: registry().rules(M::KIND).expect("a built-in kind").cords(),
+            slots: Vec::new(),
+            setup,
+            ask,
+            once: false,
+            asked: 0,
             filter: Filter::new(16 << 20),
             bytes: Vec::new(),
             rows: Rows::default(),
             arena: Arena::new(),
             postings: Postings::default(),
             last: 0,
-            machine: core::marker::PhantomData,
         }
     }
 
-    fn add(&mut self, hash: u64, name: Name) -> Slot {
-        self.cords.add(hash, name, true)
+    fn run(&mut self, count: u64, group: usize) -> Duration {
+        let mut spent = Duration::ZERO;
+        let mut answers = vec![Answer::default(); TICK as usize];
+        for _ in 0..count.div_ceil(TICK) {
+            if self.slots.is_empty() || (self.once && self.asked + TICK > STREAMS) {
+                self.fill();
+            }
+            let asks = self.asked..self.asked + TICK;
+            self.asked += TICK;
+            let steps: Vec<(Slot, Command)> = asks
+                .flat_map(self.ask)
+                .map(|(stream, command)| (self.slots[stream as usize], Command::of::<M>(command)))
+                .collect();
+            answers.fill_with(Answer::default);
+            // A millisecond for each round of all streams, so that flows accrue.
+            let now = Timestamp::from_ms(START_MS + 1 + self.asked / STREAMS);
+            let start = Instant::now();
+            let mut answered = answers.iter_mut();
+            for near in steps.chunks(STEPS * group) {
+                if group > 1 {
+                    for rest in [false, true] {
+                        near.iter().for_each(|(slot, _)| {
+                            black_box(self.cords.touch(*slot, rest));
+                        });
+                    }
+                }
+                for (ask, answer) in near.chunks(STEPS).zip(&mut answered) {
+                    self.carry_out(ask, now, answer).expect("an ask that is accepted");
+                }
+            }
+            drop(steps);
+            self.bytes.clear();
+            self.rows.clear();
+            spent += start.elapsed();
+        }
+        scaled(spent, count)
     }
 
-    fn ask(&mut self, slot: Slot, command: &Command, answer: &mut Answer) -> Result<(), Refusal> {
-        let now = Timestamp::from_ms(START_MS);
+    /// Decides all steps of an ask, then writes and applies them as one event.
+    fn carry_out(
+        &mut self,
+        steps: &[(Slot, Command)],
+        now: Timestamp,
+        answer: &mut Answer,
+    ) -> Result<(), Refusal> {
         let mut transit = Transit::default();
-        let mut cx = Context { now, transit: &mut transit, secret: &[7; 32] };
-        self.cords.decide(slot, command, &mut cx)?;
+        for (slot, command) in steps {
+            let mut cx = Context { now, transit: &mut transit, secret: &[7; 32] };
+            self.cords.decide(*slot, command, &mut cx)?;
+        }
         self.last += 1;
         let place = Place { position: Position::new(self.last), now };
         let entry = EntryWriter::begin(&mut self.bytes, &mut self.arena, now);
         let (rows, postings) = (&mut self.rows, &mut self.postings);
         let mut out = Out { entry, rows, postings, brief: false };
         out.entry.event();
-        let filter = &mut self.filter;
-        self.cords.perform(slot, &place, false, &mut out, filter, Some(answer));
+        for (index, (slot, _)) in steps.iter().enumerate() {
+            let filter = &mut self.filter;
+            self.cords.perform(*slot, &place, index > 0, &mut out, filter, Some(answer));
+        }
         out.entry.finish();
         Ok(())
     }
 
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.rows.clear();
-    }
-}
-
-impl Bare<Ticket> {
-    fn claims(count: u64, group: usize) -> Duration {
-        let mut bare = Self::new();
-        let mut slots = Vec::new();
-        let mut used = 0;
-        let mut spent = Duration::ZERO;
-        let mut answers = vec![Answer::default(); TICK as usize];
-        for _ in 0..count.div_ceil(TICK) {
-            if used + TICK > slots.len() as u64 {
-                bare = Self::new();
-                (slots, used) = (bare.issue_all(), 0);
+    fn fill(&mut self) {
+        self.cords = registry().rules(M::KIND).expect("a built-in kind").cords();
+        (self.slots, self.asked) = (Vec::with_capacity(STREAMS as usize), 0);
+        let start = Timestamp::from_ms(START_MS);
+        for index in 0..STREAMS {
+            let name = Name::new(Book::DEFAULT, M::KIND, id(&nth(index)));
+            let slot = self.cords.add(mixed(index), name, true);
+            self.slots.push(slot);
+            for command in self.setup.clone() {
+                let steps = [(slot, Command::of::<M>(command))];
+                let told = self.carry_out(&steps, start, &mut Answer::default());
+                told.expect("a stream that takes its first commands");
+                self.bytes.clear();
+                self.rows.clear();
             }
-            let claim = |_| {
-                let claimant = id("claimant-001");
-                Command::of::<Ticket>(ticket::Command::Claim { claimant })
-            };
-            let commands: Vec<Command> = (0..TICK).map(claim).collect();
-            let order: Vec<Slot> =
-                (used..used + TICK).map(|index| slots[shuffled(index) as usize]).collect();
-            used += TICK;
-            let ahead = order.clone();
-            answers.fill_with(Answer::default);
-            let start = Instant::now();
-            let mut asks = commands.into_iter().zip(order).zip(&mut answers);
-            while asks.len() > 0 {
-                if group > 1 {
-                    let near = &ahead[ahead.len() - asks.len()..][..group.min(asks.len())];
-                    for rest in [false, true] {
-                        near.iter().for_each(|slot| {
-                            black_box(bare.cords.touch(*slot, rest));
-                        });
-                    }
-                }
-                for ((command, slot), answer) in asks.by_ref().take(group) {
-                    bare.ask(slot, &command, answer).expect("a fresh ticket");
-                }
-            }
-            bare.clear();
-            spent += start.elapsed();
         }
-        scaled(spent, count)
-    }
-
-    fn issue_all(&mut self) -> Vec<Slot> {
-        let issue = Command::of::<Ticket>(issue());
-        let slots = (0..STREAMS).map(|index| {
-            let name = Name::new(Book::DEFAULT, Ticket::KIND, id(&nth(index)));
-            let slot = self.add(mixed(index), name);
-            self.ask(slot, &issue, &mut Answer::default()).expect("a new ticket");
-            self.clear();
-            slot
-        });
-        slots.collect()
     }
 }
 
@@ -405,6 +417,30 @@ fn issue() -> ticket::Command {
         expires_at: None,
         metadata: Metadata::default(),
         batch: false,
+    }
+}
+
+fn open_account() -> account::Command {
+    account::Command::Open {
+        asset: usd(),
+        floor: Signed::ZERO,
+        cap: None,
+        spend_cap: None,
+        expires_at: None,
+        metadata: Metadata::default(),
+    }
+}
+
+fn open_flow() -> flow::Command {
+    flow::Command::Open {
+        asset: usd(),
+        total: Amount::from(1_u64 << 60),
+        duration_ms: 1 << 40,
+        start_at: Some(Timestamp::from_ms(START_MS)),
+        cliff_ms: 0,
+        payer: None,
+        recipient: None,
+        metadata: Metadata::default(),
     }
 }
 
