@@ -3,4 +3,4 @@
 set -eu
 cd "$(dirname "$0")"
 mkdir -p corpus/decode
-cp ../tests/golden/*.bin corpus/decode/
+cp ../tests/golden/*.bin ../tests/golden-layout/*.bin corpus/decode/

@@ -43,7 +43,7 @@ fn stamp() -> Stamp {
 
 /// Two entries: one with a note and a stream that it creates, one with one event over two
 /// streams.
-fn entries() -> Vec<u8> {
+pub(crate) fn entries() -> Vec<u8> {
     let (mut bytes, mut arena) = (Vec::new(), Arena::new());
     let note = KeyNote { key: [1; 16], fingerprint: [2; 16], answer: Some(answer()) };
     let mut entry = EntryWriter::begin(&mut bytes, &mut arena, NOW);
@@ -60,13 +60,13 @@ fn entries() -> Vec<u8> {
     bytes
 }
 
-fn head_row() -> Vec<u8> {
+pub(crate) fn head_row() -> Vec<u8> {
     let mut bytes = Vec::new();
     HeadRow::write(&name(), stamp(), head().tag(), &mut bytes, |out| pack_into(&head(), out));
     bytes
 }
 
-fn key_row() -> Vec<u8> {
+pub(crate) fn key_row() -> Vec<u8> {
     let (mut bytes, answer) = (Vec::new(), answer());
     KeyRow { fingerprint: [5; 16], position: Position::new(3), at: NOW, answer: &answer }
         .write(&mut bytes);
@@ -74,7 +74,7 @@ fn key_row() -> Vec<u8> {
 }
 
 /// A head and an item, by hand: the pieces as the format's page draws them.
-fn answer() -> Vec<u8> {
+pub(crate) fn answer() -> Vec<u8> {
     let mut record = Vec::new();
     pack_into(&head(), &mut record);
     let len = u32::try_from(record.len()).expect("small").to_le_bytes();
@@ -98,7 +98,7 @@ fn answer() -> Vec<u8> {
 }
 
 /// A key of eight bytes, and a row under it, as `feed` splits them.
-fn sealed() -> Vec<u8> {
+pub(crate) fn sealed() -> Vec<u8> {
     let key = 7_u64.to_be_bytes();
     let mut bytes = vec![8];
     bytes.extend(key);

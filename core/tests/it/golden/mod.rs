@@ -13,7 +13,8 @@ mod ticket;
 
 use std::path::PathBuf;
 
-use quipu_core::records::{Record, Tag, pack_into};
+use quipu_core::records::{Entries, Record, Tag, pack_into};
+use quipu_core::words::Position;
 
 /// A record with its name, its tag and its bytes, and the text of what it says.
 pub(crate) struct Sample {
@@ -75,4 +76,36 @@ fn every_record_reads_as_it_was_released() {
         assert_eq!(text.as_deref(), Some(&*sample.text), "{}", file.display());
         assert_eq!(golden, sample.bytes, "{} is packed as it was", file.display());
     }
+}
+
+/// The layouts around the records: entries with a note and with two parts, rows, a seal, an
+/// answer. Their bytes are those of the page of formats.
+#[expect(clippy::disallowed_methods, reason = "golden files lie on a disk")]
+#[test]
+fn every_layout_is_as_it_was_released() {
+    use crate::decoding::{answer, entries, head_row, key_row, sealed};
+    let write = std::env::var("QUIPU_GOLDEN").is_ok_and(|value| value == "write");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden-layout");
+    for (name, bytes) in [
+        ("entries", entries()),
+        ("head-row", head_row()),
+        ("key-row", key_row()),
+        ("answer", answer()),
+        ("sealed", sealed()),
+    ] {
+        let file = folder.join(name).with_extension("bin");
+        if write && !file.exists() {
+            std::fs::create_dir_all(&folder).expect("the folder");
+            std::fs::write(&file, &bytes).expect("the file");
+        }
+        let golden = std::fs::read(&file).unwrap_or_else(|error| {
+            panic!("{}: {error}; QUIPU_GOLDEN=write adds it", file.display())
+        });
+        assert_eq!(golden, bytes, "{} is laid out as it was", file.display());
+    }
+    let (bytes, first) = (entries(), Position::new(1));
+    let read: Vec<_> =
+        Entries::new(&bytes, first).map(|entry| entry.expect("a golden entry is read")).collect();
+    assert_eq!(read.iter().map(|entry| entry.parts.len()).collect::<Vec<_>>(), [1, 2]);
+    assert!(read[0].note.is_some() && read[1].note.is_none());
 }
