@@ -30,7 +30,7 @@ impl Frame {
     /// The position of the last event; that before `first` where there is none.
     #[must_use]
     pub fn last(&self) -> Position {
-        Position::new(self.first.get() + self.events - 1)
+        Position::new((self.first.get() + self.events).saturating_sub(1))
     }
 }
 

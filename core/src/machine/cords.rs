@@ -86,7 +86,7 @@ pub trait Cords: Send {
     fn drop_kept(&mut self);
     /// Adds pieces of the stream to an answer.
     fn show(&self, slot: Slot, shows: &Shows, arena: &mut Arena, answer: &mut Answer);
-    /// The items in memory whose keys begin like this one, in order, of those that exist.
+    /// What in memory is due first: `None` for the stream itself, or an item of it.
     fn due(&self, slot: Slot, now: Timestamp) -> Option<Option<ItemKey>>;
     /// The command that time gives.
     fn on_due(&self, item: Option<&ItemKey>) -> Option<Command>;
