@@ -1,0 +1,1 @@
+//! The real disk: files, directories, locks and syncs of the operating system.

@@ -1,0 +1,1 @@
+//! The log in segmented files, over any disk.

@@ -1,0 +1,1 @@
+//! A durable ledger as a library: open, verify, back up, restore.

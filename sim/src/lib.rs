@@ -1,0 +1,1 @@
+//! The disk that fails on purpose, and what drives a ledger over it.

@@ -1,0 +1,1 @@
+//! The store in redb, and a log in redb, over any disk.

@@ -1,0 +1,1 @@
+//! Whole ledgers under test; everything lies in tests/it.

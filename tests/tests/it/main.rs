@@ -1,0 +1,1 @@
+//! Whole ledgers under test: crashes, rot, full disks, old directories.
