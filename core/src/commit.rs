@@ -25,6 +25,8 @@ pub struct Committer {
     epoch: Epoch,
     published: Published,
     asked: Timestamp,
+    /// Whether a later frame says that the last one is durable.
+    sealed: bool,
     flight: Option<Flight>,
     failed: Option<Finish>,
 }
@@ -71,7 +73,15 @@ impl Committer {
     #[must_use]
     pub fn new(shards: usize, epoch: Epoch, published: Published) -> Self {
         let merge = Merge::new(shards, published.watermark.plus(1));
-        Self { merge, epoch, published, asked: Timestamp::ZERO, flight: None, failed: None }
+        Self {
+            merge,
+            epoch,
+            published,
+            asked: Timestamp::ZERO,
+            sealed: true,
+            flight: None,
+            failed: None,
+        }
     }
 
     /// Takes over what a shard did in a tick.
@@ -139,8 +149,25 @@ impl Committer {
         let ahead = Timestamp::from_ms(latest.ms() + NOW_LIMIT_AHEAD_MS);
         let now_limit = self.published.now_limit.max(ahead);
         self.flight = Some(Flight { last, now_limit, rows, slots, reserved });
+        self.sealed = false;
         let (epoch, watermark) = (self.epoch, self.published.watermark);
         Some(Frame { epoch, first, events, now: latest, now_limit, watermark, bytes })
+    }
+
+    /// Makes a frame that says no more than that the one before it is durable, so that rot in
+    /// that one is not taken for an append that power cut short. `None` where that was said, or
+    /// where there is something better to append. It is for an idle log, and a clean stop.
+    pub fn seal(&mut self, now: Timestamp) -> Option<Frame> {
+        if self.sealed || self.flight.is_some() || self.failed.is_some() || self.can_gather() {
+            return None;
+        }
+        self.sealed = true;
+        let Published { watermark, now_limit } = self.published;
+        let (rows, slots, reserved) = (Vec::new(), 0, 0);
+        self.flight = Some(Flight { last: watermark, now_limit, rows, slots, reserved });
+        let (epoch, first) = (self.epoch, self.merge.next());
+        let now = now.min(now_limit);
+        Some(Frame { epoch, first, events: 0, now, now_limit, watermark, bytes: Vec::new() })
     }
 
     /// Takes note of how the append ended. Anything but durable is final.

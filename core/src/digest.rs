@@ -3,7 +3,7 @@
 use crate::machine::Registry;
 use crate::records::{Corrupt, HeadRow, ItemRow, KeyRow, Table};
 use crate::shard::KEY_LIFE_MS;
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, StoreError};
 use crate::words::Timestamp;
 
 /// BLAKE3 over the live rows in key order, as of a time: heads, names, items, and the keys
@@ -11,7 +11,7 @@ use crate::words::Timestamp;
 /// that are over at `now`, which a store may or may not have swept. A row that cannot be
 /// read is damage, and there is no digest of that.
 pub fn digest(
-    store: &dyn Store,
+    store: &dyn Reader,
     registry: &Registry,
     now: Timestamp,
 ) -> Result<[u8; 32], StoreError> {

@@ -65,6 +65,7 @@
 //! | [`log`] | the ordered, durable sequence of frames, which is the history |
 //! | [`store`] | heads, items and indexes as of a position, made of the log |
 //! | [`disk`] | files and directories, and what of them survives |
+//! | [`damage`] | bytes that are not what was written, named by file and offset |
 //! | [`recovery`] | log and store to a running state |
 //! | [`digest`] | what two stores with one history agree on |
 //! | [`filter`] | "never seen", without a read |
@@ -75,6 +76,7 @@ mod mutant;
 
 pub mod batch;
 pub mod commit;
+pub mod damage;
 pub mod digest;
 pub mod disk;
 pub mod driver;

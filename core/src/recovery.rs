@@ -11,7 +11,7 @@ use crate::records::{
     Corrupt, Entries, Entry, HeadRow, KeyNote, KeyRow, Part, Rows, Table, key_of_head, key_of_item,
 };
 use crate::shard::{Shard, bucket_of, kept_accepted, key_row_key};
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, Store, StoreError};
 use crate::words::{Kind, Name, Number, Position};
 
 /// Why a ledger could not be recovered. Nothing was changed on the log.
@@ -31,6 +31,9 @@ pub enum RecoveryError {
         /// What is wrong with it.
         why: Corrupt,
     },
+    /// The first entry of a new ledger could not be written.
+    #[error("a new ledger could not begin: {0}")]
+    Begin(String),
     /// The store is ahead of the log: it belongs to another, or the log lost its end.
     #[error("the store is at position {store}, but the log ends at {log}")]
     StoreAhead {
@@ -98,7 +101,7 @@ impl Replay {
 
     fn entry(
         &mut self,
-        store: &dyn Store,
+        store: &dyn Reader,
         entry: &Entry<'_>,
         rows: &mut Rows,
     ) -> Result<(), RecoveryError> {
@@ -130,7 +133,7 @@ impl Replay {
     /// The stream of a part: at hand, created by the part, or read from the store.
     fn place(
         &mut self,
-        store: &dyn Store,
+        store: &dyn Reader,
         part: &Part<'_>,
         entry: Position,
     ) -> Result<Slot, RecoveryError> {
@@ -173,7 +176,7 @@ impl Replay {
 
     fn read_items(
         &mut self,
-        store: &dyn Store,
+        store: &dyn Reader,
         slot: Slot,
         part: &Part<'_>,
         place: &Place,
@@ -261,7 +264,7 @@ fn keep_key(entry: &Entry<'_>, note: &KeyNote, answer: Option<&Answer>, rows: &m
 /// Tells a shard which of its streams, items and keys the store has, so that its filters may
 /// answer "never seen" without a read.
 pub fn note_all(
-    store: &dyn Store,
+    store: &dyn Reader,
     shard: &mut Shard,
     of: usize,
     shards: usize,

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::batch::{MemoryRing, Ring};
 use crate::commit::{Committer, Published};
 use crate::digest::digest;
-use crate::log::{Finish, Log, MemoryLog, Settle};
+use crate::log::{Finish, Frame, Log, LogError, MemoryLog, Settle};
 use crate::machine::Registry;
 use crate::recovery::{RecoveryError, note_all, recover};
 use crate::shard::{Ask, CallId, Config, Effect, Leg, Load, Message, Reply, Shard, find};
@@ -69,13 +69,18 @@ pub enum Move {
 }
 
 /// A ledger whose every step somebody else chooses.
-pub struct Driver {
+///
+/// Over a log and a store in memory it also says how each append ends, and loses power.
+pub struct Driver<L: Log = MemoryLog, S: Store = MemoryStore> {
     setup: Setup,
     shards: Vec<Shard>,
     ring: MemoryRing,
     committer: Committer,
-    log: MemoryLog,
-    store: MemoryStore,
+    log: L,
+    /// Ends the append under way, where a log does not end it by itself.
+    settle: fn(&mut L, Finish, bool),
+    appending: bool,
+    store: S,
     loads: Vec<(usize, Load)>,
     messages: Vec<Vec<VecDeque<Message>>>,
     publishing: Vec<Option<Published>>,
@@ -94,11 +99,56 @@ impl Driver {
         Self::open(setup, MemoryLog::new(Settle::WhenTold), store, now)
     }
 
-    /// Opens what a log and a store hold.
+    /// Opens what a log and a store in memory hold.
     pub fn open(
         setup: Setup,
-        mut log: MemoryLog,
-        mut store: MemoryStore,
+        log: MemoryLog,
+        store: MemoryStore,
+        now: Timestamp,
+    ) -> Result<Self, RecoveryError> {
+        Self::over(setup, log, MemoryLog::settle, store, now)
+    }
+
+    /// Ends the append under way, well or not.
+    pub fn settle(&mut self, finish: Finish, written: bool) {
+        self.log.settle(finish, written);
+        self.finish_append();
+    }
+
+    /// Power is lost: every answer that has not left is lost, and so is what was not durable.
+    /// Opens what is there, at `now`.
+    pub fn crash(self, written: bool, now: Timestamp) -> Result<Self, RecoveryError> {
+        let Self { setup, mut log, store, .. } = self;
+        // An append under way may have reached the disk, or not.
+        log.settle(Finish::Unknown, written);
+        Self::open(setup, log.reopen(), store.crashed(), now)
+    }
+
+    /// The store, to be damaged.
+    pub fn store_mut(&mut self) -> &mut MemoryStore {
+        &mut self.store
+    }
+
+    /// The digest of a store that is made of the log alone.
+    pub fn replayed_digest(&self) -> Result<[u8; 32], RecoveryError> {
+        let mut store = MemoryStore::new(self.setup.registry.clone());
+        recover(&self.log, &mut store, &self.setup.registry, &mut |_| {})?;
+        Ok(digest(&store, &self.setup.registry, self.durable().now_limit)?)
+    }
+}
+
+impl<L: Log, S: Store> Driver<L, S> {
+    /// Opens what any log and store hold, or begins a new ledger where they hold nothing. The
+    /// log ends its appends by itself.
+    pub fn on(setup: Setup, log: L, store: S, now: Timestamp) -> Result<Self, RecoveryError> {
+        Self::over(setup, log, |_, _, _| {}, store, now)
+    }
+
+    fn over(
+        setup: Setup,
+        mut log: L,
+        settle: fn(&mut L, Finish, bool),
+        mut store: S,
         now: Timestamp,
     ) -> Result<Self, RecoveryError> {
         let epoch: Epoch = log.take_epoch()?;
@@ -120,6 +170,8 @@ impl Driver {
             ring,
             committer,
             log,
+            settle,
+            appending: false,
             store,
             loads: Vec::new(),
             messages: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
@@ -132,18 +184,21 @@ impl Driver {
             setup,
         };
         if durable.watermark == Position::ZERO {
-            driver.begin();
+            driver.begin()?;
         }
         Ok(driver)
     }
 
     /// Writes the first entry of a new ledger. It is one entry: power that goes while it is
     /// written leaves a ledger that is still new, never one with half a beginning.
-    fn begin(&mut self) {
+    fn begin(&mut self) -> Result<(), RecoveryError> {
         let legs = self.setup.genesis.clone();
-        if !legs.is_empty() {
-            let reply = self.ask(Ask::Transaction(legs, None));
-            assert!(matches!(reply, Reply::Done(_)), "a new ledger begins: {reply:?}");
+        if legs.is_empty() {
+            return Ok(());
+        }
+        match self.ask(Ask::Transaction(legs, None)) {
+            Reply::Done(_) => Ok(()),
+            reply => Err(RecoveryError::Begin(format!("{reply:?}"))),
         }
     }
 
@@ -206,7 +261,7 @@ impl Driver {
         if self.committer.can_gather() && !self.failed {
             moves.push(Move::Append);
         }
-        if self.log.is_busy() {
+        if self.appending {
             moves.push(Move::Settle);
         }
         moves.extend(
@@ -241,7 +296,10 @@ impl Driver {
                 self.committer.add(shard, batch);
             }
             Move::Append => self.append(),
-            Move::Settle => self.settle(Finish::Durable, true),
+            Move::Settle => {
+                (self.settle)(&mut self.log, Finish::Durable, true);
+                self.finish_append();
+            }
             Move::Publish(shard) => {
                 if let Some(durable) = self.publishing[shard].take() {
                     self.with(shard, |shard, _, out| shard.publish(durable, out));
@@ -259,19 +317,37 @@ impl Driver {
     }
 
     fn append(&mut self) {
-        let Some(frame) = self.committer.gather(self.now) else { return };
-        if self.log.append(frame).is_err() {
-            // Another writer has taken over, or this one has failed before.
-            self.finish(Finish::Fenced);
-        } else if mutant!(WatermarkEarly) {
-            self.finish_early();
+        if let Some(frame) = self.committer.gather(self.now) {
+            self.append_frame(frame);
         }
     }
 
-    /// Ends the append under way, well or not.
-    pub fn settle(&mut self, finish: Finish, written: bool) {
-        self.log.settle(finish, written);
+    /// Says on the log that everything is durable, once nothing is left to append: what an idle
+    /// ledger does, and one that is stopped.
+    pub fn seal(&mut self) {
+        if let Some(frame) = self.committer.seal(self.now) {
+            self.append_frame(frame);
+            self.run();
+        }
+    }
+
+    fn append_frame(&mut self, frame: Frame) {
+        match self.log.append(frame) {
+            Ok(()) => {
+                self.appending = true;
+                if mutant!(WatermarkEarly) {
+                    self.finish_early();
+                }
+            }
+            // Another writer has taken over, or this one has failed before.
+            Err(LogError::Fenced | LogError::Closed) => self.finish(Finish::Fenced),
+            Err(_) => self.finish(Finish::Failed),
+        }
+    }
+
+    fn finish_append(&mut self) {
         if let Some(finish) = self.log.finish() {
+            self.appending = false;
             self.finish(finish);
         }
     }
@@ -305,15 +381,6 @@ impl Driver {
         self.loads.clear();
     }
 
-    /// Power is lost: every answer that has not left is lost, and so is what was not durable.
-    /// Opens what is there, at `now`.
-    pub fn crash(self, written: bool, now: Timestamp) -> Result<Self, RecoveryError> {
-        let Self { setup, mut log, store, .. } = self;
-        // An append under way may have reached the disk, or not.
-        log.settle(Finish::Unknown, written);
-        Self::open(setup, log.reopen(), store.crashed(), now)
-    }
-
     /// The store's checkpoint.
     pub fn checkpoint(&mut self) -> Result<Position, StoreError> {
         self.store.checkpoint()
@@ -344,19 +411,30 @@ impl Driver {
 
     /// The log.
     #[must_use]
-    pub fn log(&self) -> &MemoryLog {
+    pub fn log(&self) -> &L {
         &self.log
     }
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &MemoryStore {
+    pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// The store, to be damaged.
-    pub fn store_mut(&mut self) -> &mut MemoryStore {
-        &mut self.store
+    /// The log and the store as they are, without anything that was under way.
+    pub fn into_parts(self) -> (L, S) {
+        (self.log, self.store)
+    }
+
+    /// Whether the log has failed: nothing is acknowledged any more.
+    #[must_use]
+    pub fn is_latched(&self) -> bool {
+        self.failed
+    }
+
+    /// The log, to be tended.
+    pub fn log_mut(&mut self) -> &mut L {
+        &mut self.log
     }
 
     /// The ring.
@@ -379,13 +457,6 @@ impl Driver {
     /// The digest of the store's state.
     pub fn digest(&self) -> Result<[u8; 32], StoreError> {
         digest(&self.store, &self.setup.registry, self.durable().now_limit)
-    }
-
-    /// The digest of a store that is made of the log alone.
-    pub fn replayed_digest(&self) -> Result<[u8; 32], RecoveryError> {
-        let mut store = MemoryStore::new(self.setup.registry.clone());
-        recover(&self.log, &mut store, &self.setup.registry, &mut |_| {})?;
-        Ok(digest(&store, &self.setup.registry, self.durable().now_limit)?)
     }
 
     fn with(

@@ -1,6 +1,6 @@
 //! The suite that every log passes, unchanged. It panics with what a log did wrong.
 
-use super::{Finish, Frame, Log, LogError};
+use super::{Anchor, Finish, Frame, Log, LogError};
 use crate::words::{Epoch, Position, Timestamp};
 
 /// A log under test: one place, opened again and again.
@@ -28,6 +28,9 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     epochs_rise_across_openings(place());
     time_survives_without_events(place());
     large_frames_fit(place());
+    anchors_say_all_that_lies_before(place());
+    history_is_dropped_from_its_beginning_only(place());
+    what_was_promised_room_fits(place());
 }
 
 /// A frame of `events` events whose bytes are told apart by `seed`.
@@ -249,4 +252,89 @@ fn large_frames_fit<P: Place>(mut place: P) {
     let read = log.read(Position::new(2)).expect("readable").expect("kept");
     assert_eq!(read.bytes.len(), 8 << 20);
     assert_eq!(read.bytes[77], 1 ^ 77);
+}
+
+fn anchors_say_all_that_lies_before<P: Place>(mut place: P) {
+    let mut expected = vec![Anchor::START];
+    for round in 0..3 {
+        let mut log = place.open();
+        assert_eq!(Some(&log.anchor()), expected.last(), "an opening changes no anchor");
+        let epoch = log.take_epoch().expect("an epoch");
+        for len in [40, 600] {
+            let made = frame(epoch, log.bounds().1, 2, round, len);
+            expected.push(expected[expected.len() - 1].then(&made));
+            append(&mut log, made);
+            let next = log.bounds().1;
+            append(&mut log, frame(epoch, next, 0, 0, 0));
+            assert_eq!(Some(&log.anchor()), expected.last());
+        }
+        for (index, anchor) in expected[..expected.len() - 1].iter().enumerate() {
+            for position in [2 * index as u64 + 1, 2 * index as u64 + 2] {
+                let before = log.anchor_before(Position::new(position));
+                assert_eq!(before.as_ref(), Ok(anchor), "before the frame of {position}");
+            }
+        }
+        assert_eq!(log.anchor_before(log.bounds().1), Ok(log.anchor()));
+        place.crash(log);
+    }
+}
+
+fn history_is_dropped_from_its_beginning_only<P: Place>(mut place: P) {
+    let mut log = place.open();
+    let epoch = log.take_epoch().expect("an epoch");
+    let mut anchors = vec![Anchor::START];
+    for round in 0..40 {
+        let made = frame(epoch, log.bounds().1, 1, round, 60_000);
+        anchors.push(anchors[anchors.len() - 1].then(&made));
+        append(&mut log, made);
+    }
+    let end = log.anchor();
+    let mut first = Position::new(1);
+    for before in [0, 1, 2, 17, 40, 41, 1_000] {
+        let kept = log.trim(Position::new(before)).expect("dropped");
+        assert!(kept >= first && kept <= log.bounds().1, "{kept} after {first}");
+        assert!(kept <= first.max(Position::new(before)), "what was to be kept is kept");
+        assert_eq!(log.bounds(), (kept, Position::new(41)));
+        first = kept;
+        check_from(&log, first, &anchors);
+    }
+    append(&mut log, frame(epoch, Position::new(41), 1, 77, 600));
+    let end = end.then(&frame(epoch, Position::new(41), 1, 77, 600));
+    place.crash(log);
+    let log = place.open();
+    assert_eq!(log.bounds(), (first, Position::new(42)), "what is gone stays gone");
+    assert_eq!(log.anchor(), end);
+}
+
+fn check_from<L: Log>(log: &L, first: Position, anchors: &[Anchor]) {
+    for position in 1..=40 {
+        let at = Position::new(position);
+        let (read, before) = (log.read(at), log.anchor_before(at));
+        if at < first {
+            assert_eq!(read, Err(LogError::Trimmed(first)));
+            assert_eq!(before, Err(LogError::Trimmed(first)));
+        } else {
+            assert_eq!(read.expect("readable").expect("kept").first, at);
+            assert_eq!(before.as_ref(), Ok(&anchors[position as usize - 1]));
+        }
+    }
+}
+
+/// Room is asked for first, tended until there is some, and then holds what it promised.
+fn what_was_promised_room_fits<P: Place>(mut place: P) {
+    let mut log = place.open();
+    let epoch = log.take_epoch().expect("an epoch");
+    for round in 0..60 {
+        let len = [96, 4_000, 700_000, 8 << 20][round % 4];
+        for _ in 0..1_000_000 {
+            if log.room() >= log.room_of(len) || !log.tend().expect("room can be made") {
+                break;
+            }
+        }
+        let (room, wanted) = (log.room(), log.room_of(len));
+        assert!(room >= wanted, "tended, there is room for {wanted}, not {room}");
+        let next = log.bounds().1;
+        append(&mut log, frame(epoch, next, 1, round as u8, len));
+        assert!(log.room() >= room.saturating_sub(wanted), "an entry takes no more than its room");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Finish, Frame, Log, LogError};
+use super::{Anchor, Finish, Frame, Log, LogError};
 use crate::words::{Epoch, Position, Timestamp};
 
 /// When an append to a [`MemoryLog`] ends.
@@ -25,12 +25,20 @@ pub struct MemoryLog {
     closed: bool,
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 struct Disk {
     frames: Vec<Frame>,
+    /// Before the first frame that is kept.
+    start: Anchor,
     /// Written, but not known to be durable: the next opening finds it.
     unproven: Option<Frame>,
     epoch: Epoch,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { frames: Vec::new(), start: Anchor::START, unproven: None, epoch: Epoch::ZERO }
+    }
 }
 
 impl MemoryLog {
@@ -92,7 +100,12 @@ impl MemoryLog {
 
 impl Disk {
     fn next(&self) -> Position {
-        self.frames.last().map_or(Position::new(1), |frame| frame.last().plus(1))
+        self.frames.last().map_or(self.start.position, Frame::last).plus(1)
+    }
+
+    fn kept(&self, at: Position) -> Result<(), LogError> {
+        let first = self.start.position.plus(1);
+        if at < first { Err(LogError::Trimmed(first)) } else { Ok(()) }
     }
 
     /// A new writer has to see what the one before may have written.
@@ -113,7 +126,8 @@ impl Log for MemoryLog {
     }
 
     fn bounds(&self) -> (Position, Position) {
-        (Position::new(1), self.disk().next())
+        let disk = self.disk();
+        (disk.start.position.plus(1), disk.next())
     }
 
     fn now_limit(&self) -> Timestamp {
@@ -152,7 +166,40 @@ impl Log for MemoryLog {
 
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
         let disk = self.disk();
+        disk.kept(from)?;
         let holds = |frame: &&Frame| frame.events > 0 && frame.last() >= from;
         Ok(disk.frames.iter().find(holds).cloned())
+    }
+
+    fn anchor(&self) -> Anchor {
+        let disk = self.disk();
+        disk.frames.iter().fold(disk.start, |anchor, frame| anchor.then(frame))
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        let disk = self.disk();
+        disk.kept(at)?;
+        let before = disk.frames.iter().take_while(|frame| frame.last() < at);
+        Ok(before.fold(disk.start, |anchor, frame| anchor.then(frame)))
+    }
+
+    fn room(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn room_of(&self, entry_len: usize) -> u64 {
+        entry_len as u64
+    }
+
+    fn tend(&mut self) -> Result<bool, LogError> {
+        Ok(false)
+    }
+
+    fn trim(&mut self, before: Position) -> Result<Position, LogError> {
+        let mut disk = self.disk();
+        let gone = disk.frames.iter().take_while(|frame| frame.last() < before).count();
+        let start = disk.start;
+        disk.start = disk.frames.drain(..gone).fold(start, |anchor, frame| anchor.then(&frame));
+        Ok(disk.start.position.plus(1))
     }
 }

@@ -5,6 +5,7 @@ mod memory;
 
 pub use memory::{MemoryLog, Settle};
 
+use crate::damage::Damage;
 use crate::words::{Epoch, Position, Timestamp};
 
 /// What one group commit writes: many entries, under one epoch.
@@ -31,6 +32,46 @@ impl Frame {
     #[must_use]
     pub fn last(&self) -> Position {
         Position::new((self.first.get() + self.events).saturating_sub(1))
+    }
+}
+
+/// What all history up to a position hashes to: nothing before it can be changed, dropped or
+/// put elsewhere without another hash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Anchor {
+    /// The last position of a frame that holds events; zero before the first.
+    pub position: Position,
+    /// The hash of that frame and, through it, of all before.
+    pub hash: [u8; 32],
+}
+
+impl Anchor {
+    /// Before all history.
+    pub const START: Self = Self { position: Position::ZERO, hash: [0; 32] };
+
+    /// The anchor behind a frame which follows this one. A frame without events is not history.
+    ///
+    /// What is hashed does not depend on where a log keeps a frame, nor on which log it is: a
+    /// copy has the anchors of its original.
+    #[must_use]
+    pub fn then(&self, frame: &Frame) -> Self {
+        if frame.events == 0 {
+            return *self;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.hash);
+        for word in [
+            frame.epoch.get(),
+            frame.first.get(),
+            frame.events,
+            frame.now.ms(),
+            frame.now_limit.ms(),
+            frame.bytes.len() as u64,
+        ] {
+            hasher.update(&word.to_le_bytes());
+        }
+        hasher.update(&frame.bytes);
+        Self { position: frame.last(), hash: *hasher.finalize().as_bytes() }
     }
 }
 
@@ -69,7 +110,10 @@ pub enum LogError {
     Trimmed(Position),
     /// Bytes that the log vouched for are damaged.
     #[error("damaged: {0}")]
-    Damaged(String),
+    Damaged(Damage),
+    /// There is no room for what was asked. Nothing was done.
+    #[error("no room: {0}")]
+    Full(String),
     /// The world failed.
     #[error("{0}")]
     Failed(String),
@@ -102,4 +146,26 @@ pub trait Log {
 
     /// The durable frame that holds a position, or the first one behind it that holds events.
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError>;
+
+    /// What all durable history hashes to.
+    fn anchor(&self) -> Anchor;
+
+    /// What all history before the frame that holds a position hashes to.
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError>;
+
+    /// How many bytes entries may still take without asking the world for room, each entry
+    /// counted as [`room_of`](Self::room_of) counts it. Nothing is admitted beyond.
+    fn room(&self) -> u64;
+
+    /// The most room that an entry of that many bytes can take, framed all by itself.
+    fn room_of(&self, entry_len: usize) -> u64;
+
+    /// Does a bounded bit of what can be done ahead of need, such as making room. Says whether
+    /// there is more to do. Call it while idle, or paced. [`LogError::Full`] is no end: it may
+    /// be called again; any other error is final.
+    fn tend(&mut self) -> Result<bool, LogError>;
+
+    /// Drops whole pieces of history in which every position lies before this one. Gives the
+    /// first position that is kept, which may be an earlier one.
+    fn trim(&mut self, before: Position) -> Result<Position, LogError>;
 }

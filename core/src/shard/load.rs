@@ -2,7 +2,7 @@
 
 use crate::machine::ItemKey;
 use crate::records::{Corrupt, HeadRow, Table, key_of_head, key_of_item, key_of_name};
-use crate::store::{Due, Store, StoreError};
+use crate::store::{Due, Reader, StoreError};
 use crate::words::{Book, Kind, Name, Number, Timestamp};
 
 /// A question to the store. The answer goes back with the same ticket.
@@ -61,7 +61,7 @@ pub type FoundItem = (ItemKey, Option<Vec<u8>>);
 pub const DUE_BATCH: usize = 64;
 
 /// Answers a question from a store.
-pub fn find(store: &dyn Store, wanted: &Wanted) -> Result<Found, StoreError> {
+pub fn find(store: &dyn Reader, wanted: &Wanted) -> Result<Found, StoreError> {
     match wanted {
         Wanted::Stream(name, keys) => stream(store, name, keys),
         Wanted::Items(number, keys) => Ok(Found::Items(items(store, *number, keys)?)),
@@ -89,7 +89,7 @@ pub fn find(store: &dyn Store, wanted: &Wanted) -> Result<Found, StoreError> {
     }
 }
 
-fn stream(store: &dyn Store, name: &Name, keys: &[ItemKey]) -> Result<Found, StoreError> {
+fn stream(store: &dyn Reader, name: &Name, keys: &[ItemKey]) -> Result<Found, StoreError> {
     let mut key = Vec::new();
     key_of_name(name, &mut key);
     let Some(row) = store.get(Table::Name, &key)? else {
@@ -104,7 +104,7 @@ fn stream(store: &dyn Store, name: &Name, keys: &[ItemKey]) -> Result<Found, Sto
 }
 
 fn items(
-    store: &dyn Store,
+    store: &dyn Reader,
     number: Number,
     keys: &[ItemKey],
 ) -> Result<Vec<FoundItem>, StoreError> {
@@ -118,7 +118,7 @@ fn items(
 }
 
 fn due(
-    store: &dyn Store,
+    store: &dyn Reader,
     until: Timestamp,
     is_wanted: impl Fn(&Name) -> bool,
 ) -> Result<Found, StoreError> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::{Due, Store};
+use super::{Due, Reader, Store};
 use crate::digest::digest;
 use crate::machine::{
     Canon, Changes, Context, Decided, ItemKey, Machine, Place as At, Registry, Said, Shows, Stamp,

@@ -1,23 +1,22 @@
 //! A store in memory, with a checkpoint that a crash falls back to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{Due, Store, StoreError};
+use super::{Checkpoint, Due, Reader, Store, StoreError};
 use crate::machine::{ItemKey, Registry};
 use crate::records::{Corrupt, HeadRow, ItemRow, Row, Table, open, seal};
 use crate::words::{Book, Kind, Number, Position, Timestamp};
 
 /// A store in memory. Rows lie there sealed, so damage is found as it is on a disk.
-#[derive(Clone)]
 pub struct MemoryStore {
-    registry: Registry,
-    live: Tables,
-    checkpoint: Arc<Tables>,
+    live: Arc<RwLock<Tables>>,
+    checkpoint: Arc<RwLock<Tables>>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Tables {
+    registry: Registry,
     position: Position,
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     due: BTreeSet<Due>,
@@ -36,26 +35,49 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
-        Self { registry, live: Tables::default(), checkpoint: Arc::default() }
+        let tables = Tables::new(registry);
+        Self {
+            live: Arc::new(RwLock::new(tables.clone())),
+            checkpoint: Arc::new(RwLock::new(tables)),
+        }
     }
 
     /// The same store after a crash: as of its last checkpoint.
     #[must_use]
     pub fn crashed(&self) -> Self {
-        Self {
-            registry: self.registry.clone(),
-            live: (*self.checkpoint).clone(),
-            checkpoint: Arc::clone(&self.checkpoint),
-        }
+        let kept = read(&self.checkpoint).clone();
+        Self { live: Arc::new(RwLock::new(kept.clone())), checkpoint: Arc::new(RwLock::new(kept)) }
     }
 
     /// Flips one bit of the `row`-th row, to test what notices. Says which row it was.
     pub fn damage(&mut self, row: usize, bit: usize) -> Option<(Table, Vec<u8>)> {
-        let index = row % self.live.rows.len().max(1);
-        let (key, sealed) = self.live.rows.iter_mut().nth(index)?;
+        let mut live = write(&self.live);
+        let index = row % live.rows.len().max(1);
+        let (key, sealed) = live.rows.iter_mut().nth(index)?;
         let bit = bit % (sealed.len() * 8);
         sealed[bit / 8] ^= 1 << (bit % 8);
         Some(key.clone())
+    }
+}
+
+fn read(tables: &RwLock<Tables>) -> RwLockReadGuard<'_, Tables> {
+    tables.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(tables: &RwLock<Tables>) -> RwLockWriteGuard<'_, Tables> {
+    tables.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tables {
+    fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            position: Position::ZERO,
+            rows: BTreeMap::new(),
+            due: BTreeSet::new(),
+            due_of: BTreeSet::new(),
+            lists: BTreeSet::new(),
+        }
     }
 
     fn indexed(&self, table: Table, key: &[u8], value: &[u8]) -> Result<Indexed, Corrupt> {
@@ -103,26 +125,26 @@ impl MemoryStore {
             Some(value) => self.indexed(row.table, row.key, value).map_err(wrong)?,
             None => Indexed::default(),
         };
-        if let Some(sealed) = self.live.rows.remove(&place) {
+        if let Some(sealed) = self.rows.remove(&place) {
             let old = self.read(row.table, row.key, &sealed)?;
             let old = self.indexed(row.table, row.key, &old).map_err(wrong)?;
             if let Some(due) = old.due {
-                self.live.due_of.remove(&by_stream(&due));
-                self.live.due.remove(&due);
+                self.due_of.remove(&by_stream(&due));
+                self.due.remove(&due);
             }
             for entry in old.lists {
-                self.live.lists.remove(&entry);
+                self.lists.remove(&entry);
             }
         }
         if let Some(due) = new.due {
-            self.live.due_of.insert(by_stream(&due));
-            self.live.due.insert(due);
+            self.due_of.insert(by_stream(&due));
+            self.due.insert(due);
         }
-        self.live.lists.extend(new.lists);
+        self.lists.extend(new.lists);
         if let Some(value) = row.value {
             let mut sealed = Vec::with_capacity(value.len() + 8);
             seal(row.table, row.key, value, &mut sealed);
-            self.live.rows.insert(place, sealed);
+            self.rows.insert(place, sealed);
         }
         Ok(())
     }
@@ -145,25 +167,62 @@ fn damaged(table: Table, key: &[u8], why: Corrupt) -> StoreError {
     StoreError::Damaged { table, key: key.to_vec(), why }
 }
 
-impl Store for MemoryStore {
+impl Reader for RwLock<Tables> {
     fn position(&self) -> Position {
-        self.live.position
-    }
-
-    fn apply(
-        &mut self,
-        rows: &mut dyn Iterator<Item = Row<'_>>,
-        through: Position,
-    ) -> Result<(), StoreError> {
-        for row in rows {
-            self.set(row)?;
-        }
-        self.live.position = through;
-        Ok(())
+        read(self).position
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let sealed = self.live.rows.get(&(table, key.to_vec()));
+        read(self).get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        read(self).scan(table, from, visit)
+    }
+
+    fn due(
+        &self,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        read(self).due(until, after, limit)
+    }
+
+    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        read(self).next_due(after)
+    }
+
+    fn due_items(
+        &self,
+        number: Number,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
+        read(self).due_items(number, until, after, limit)
+    }
+
+    fn list(
+        &self,
+        book: Book,
+        kind: Kind,
+        index: u8,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
+        read(self).list(book, kind, index, after, limit)
+    }
+}
+
+impl Tables {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let sealed = self.rows.get(&(table, key.to_vec()));
         sealed.map(|sealed| self.read(table, key, sealed)).transpose()
     }
 
@@ -173,7 +232,7 @@ impl Store for MemoryStore {
         from: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        for ((of, key), sealed) in self.live.rows.range((table, from.to_vec())..) {
+        for ((of, key), sealed) in self.rows.range((table, from.to_vec())..) {
             if *of != table || !visit(key, &self.read(table, key, sealed)?) {
                 break;
             }
@@ -189,7 +248,7 @@ impl Store for MemoryStore {
     ) -> Result<Vec<Due>, StoreError> {
         use core::ops::Bound::{Excluded, Unbounded};
         let start = after.map_or(Unbounded, Excluded);
-        let due = self.live.due.range::<Due, _>((start, Unbounded));
+        let due = self.due.range::<Due, _>((start, Unbounded));
         Ok(due.take_while(|due| due.at <= until).take(limit).cloned().collect())
     }
 
@@ -199,7 +258,7 @@ impl Store for MemoryStore {
             number: Number::ZERO,
             item: None,
         };
-        Ok(self.live.due.range(start..).next().map(|due| due.at))
+        Ok(self.due.range(start..).next().map(|due| due.at))
     }
 
     fn due_items(
@@ -215,7 +274,7 @@ impl Store for MemoryStore {
             None => Included((number, Timestamp::ZERO, ItemKey::only(0))),
         };
         let mut items = Vec::new();
-        for (of, at, key) in self.live.due_of.range((start, Unbounded)) {
+        for (of, at, key) in self.due_of.range((start, Unbounded)) {
             if *of != number {
                 break;
             }
@@ -239,23 +298,109 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
         let start = (book, kind, index, after.to_vec(), Number::ZERO);
-        let rows = self.live.lists.range(start..);
+        let rows = self.lists.range(start..);
         let here = rows.take_while(|row| (row.0, row.1, row.2) == (book, kind, index));
         let behind = here.filter(|row| row.3 != after);
         Ok(behind.take(limit).map(|row| (row.3.clone(), row.4)).collect())
     }
+}
 
-    fn checkpoint(&mut self) -> Result<Position, StoreError> {
-        self.checkpoint = Arc::new(self.live.clone());
-        Ok(self.live.position)
+impl Reader for MemoryStore {
+    fn position(&self) -> Position {
+        self.live.position()
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.live.get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        self.live.scan(table, from, visit)
+    }
+
+    fn due(
+        &self,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        self.live.due(until, after, limit)
+    }
+
+    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.live.next_due(after)
+    }
+
+    fn due_items(
+        &self,
+        number: Number,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
+        self.live.due_items(number, until, after, limit)
+    }
+
+    fn list(
+        &self,
+        book: Book,
+        kind: Kind,
+        index: u8,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
+        self.live.list(book, kind, index, after, limit)
+    }
+}
+
+impl Store for MemoryStore {
+    fn apply(
+        &mut self,
+        rows: &mut dyn Iterator<Item = Row<'_>>,
+        through: Position,
+    ) -> Result<(), StoreError> {
+        let mut live = write(&self.live);
+        for row in rows {
+            live.set(row)?;
+        }
+        live.position = through;
+        Ok(())
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::clone(&self.live) as Arc<dyn Reader>
+    }
+
+    fn snapshot(&mut self) -> Result<Arc<dyn Reader>, StoreError> {
+        Ok(Arc::new(RwLock::new(read(&self.live).clone())))
+    }
+
+    fn freeze(&mut self) -> Result<Checkpoint, StoreError> {
+        let frozen = read(&self.live).clone();
+        let place = Arc::clone(&self.checkpoint);
+        Ok(Checkpoint::new(move || {
+            let position = frozen.position;
+            *write(&place) = frozen;
+            Ok(position)
+        }))
+    }
+
+    fn pending_bytes(&self) -> usize {
+        0
     }
 
     fn drop_keys_before(&mut self, bucket: u32) -> Result<(), StoreError> {
+        let mut live = write(&self.live);
         let end = (Table::Key, bucket.to_be_bytes().to_vec());
-        let old = self.live.rows.range((Table::Key, Vec::new())..end);
+        let old = live.rows.range((Table::Key, Vec::new())..end);
         let old: Vec<_> = old.map(|(place, _)| place.clone()).collect();
         for place in old {
-            self.live.rows.remove(&place);
+            live.rows.remove(&place);
         }
         Ok(())
     }

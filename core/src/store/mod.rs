@@ -5,6 +5,9 @@ mod memory;
 
 pub use memory::MemoryStore;
 
+use std::sync::Arc;
+
+use crate::damage::Damage;
 use crate::machine::ItemKey;
 use crate::records::{Corrupt, Row, Table};
 use crate::words::{Book, Kind, Number, Position, Timestamp};
@@ -22,6 +25,12 @@ pub enum StoreError {
         /// What is wrong with it.
         why: Corrupt,
     },
+    /// Bytes of a file are not what was written.
+    #[error("damaged: {0}")]
+    Rotten(Damage),
+    /// There is no room for what was asked.
+    #[error("no room: {0}")]
+    Full(String),
     /// The world failed.
     #[error("{0}")]
     Failed(String),
@@ -38,29 +47,18 @@ pub struct Due {
     pub item: Option<ItemKey>,
 }
 
-/// Heads, names, items and keys as of a position, with the indexes over them.
-///
-/// Rows reach it in log order, before the watermark moves; what it holds in memory is
-/// visible at once and durable at the next checkpoint. After a crash a store stands where an
-/// apply ended: that of its last checkpoint or a later one. Indexes follow from the rows through
-/// the machines' own rules. Every row that is read has passed its check. Every store passes
-/// [`conformance`].
-pub trait Store {
+/// Reads heads, names, items and keys, and the indexes over them. Every row that is read has
+/// passed its check. Calls may come from several threads.
+pub trait Reader: Send + Sync {
     /// Every row up to here has been applied.
     fn position(&self) -> Position;
-
-    /// Applies the rows of the entries up to `through`, in log order. There may be none.
-    /// After a failure some rows may be there and others not: nobody makes a checkpoint of that.
-    fn apply(
-        &mut self,
-        rows: &mut dyn Iterator<Item = Row<'_>>,
-        through: Position,
-    ) -> Result<(), StoreError>;
 
     /// Reads one row's value.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Visits rows of a table from a key on, in key order, until `visit` says `false`.
+    /// Visits rows of a table from a key on, in key order, until `visit` says `false`. On a
+    /// store that goes on being written, what is visited may be of several positions; on a
+    /// [snapshot](Store::snapshot) it is of one.
     fn scan(
         &self,
         table: Table,
@@ -102,12 +100,64 @@ pub trait Store {
         after: &[u8],
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Number)>, StoreError>;
+}
+
+/// Heads, names, items and keys as of a position, with the indexes over them.
+///
+/// Rows reach it in log order, before the watermark moves; what it holds in memory is
+/// visible at once and durable at the next checkpoint. After a crash a store stands where an
+/// apply ended: that of its last checkpoint or a later one. Indexes follow from the rows through
+/// the machines' own rules. Every store passes [`conformance`].
+pub trait Store: Reader {
+    /// Applies the rows of the entries up to `through`, in log order. There may be none.
+    /// After a failure some rows may be there and others not: nobody makes a checkpoint of that.
+    fn apply(
+        &mut self,
+        rows: &mut dyn Iterator<Item = Row<'_>>,
+        through: Position,
+    ) -> Result<(), StoreError>;
+
+    /// A handle that reads what is applied, also what is applied later.
+    fn reader(&self) -> Arc<dyn Reader>;
+
+    /// What is applied now, as it stays for as long as the handle is kept.
+    fn snapshot(&mut self) -> Result<Arc<dyn Reader>, StoreError>;
+
+    /// Sets what has been applied aside, to be brought onto the disk by the
+    /// [`Checkpoint`] that comes back, on whatever thread that runs. Rows can be applied and read
+    /// meanwhile. One at a time: the next freeze comes when this one has been run.
+    fn freeze(&mut self) -> Result<Checkpoint, StoreError>;
 
     /// Brings what has been applied onto the disk. Gives the position from which recovery
     /// would read the log.
-    fn checkpoint(&mut self) -> Result<Position, StoreError>;
+    fn checkpoint(&mut self) -> Result<Position, StoreError> {
+        self.freeze()?.run()
+    }
+
+    /// The bytes of memory that rows take which no checkpoint has brought onto the disk.
+    fn pending_bytes(&self) -> usize;
 
     /// Removes the rows of keys in ten-minute buckets before this one. The next checkpoint
     /// makes that durable.
     fn drop_keys_before(&mut self, bucket: u32) -> Result<(), StoreError>;
+}
+
+/// What a checkpoint does.
+type Write = Box<dyn FnOnce() -> Result<Position, StoreError> + Send>;
+
+/// A checkpoint that has been frozen and is still to be written.
+#[must_use = "what was frozen is written by `run`"]
+pub struct Checkpoint(Write);
+
+impl Checkpoint {
+    /// A checkpoint that is written by this.
+    pub fn new(write: impl FnOnce() -> Result<Position, StoreError> + Send + 'static) -> Self {
+        Self(Box::new(write))
+    }
+
+    /// Writes it. Gives the position that is durable then. A failure is final: the store takes
+    /// no further checkpoint.
+    pub fn run(self) -> Result<Position, StoreError> {
+        (self.0)()
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use quipu_core::disk::{self, Disk, DiskError, File, Keep, MemoryDisk};
 use quipu_core::log::conformance::{append, frame};
-use quipu_core::log::{self, Finish, Frame, Log, LogError, MemoryLog, Settle};
+use quipu_core::log::{self, Anchor, Finish, Frame, Log, LogError, MemoryLog, Settle};
 use quipu_core::machine::Registry;
 use quipu_core::store::{self, MemoryStore};
 use quipu_core::words::{Epoch, Position, Timestamp};
@@ -73,6 +73,30 @@ impl Log for SlowLog {
 
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
         self.log.read(from)
+    }
+
+    fn anchor(&self) -> Anchor {
+        self.log.anchor()
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        self.log.anchor_before(at)
+    }
+
+    fn room(&self) -> u64 {
+        self.log.room()
+    }
+
+    fn room_of(&self, entry_len: usize) -> u64 {
+        self.log.room_of(entry_len)
+    }
+
+    fn tend(&mut self) -> Result<bool, LogError> {
+        self.log.tend()
+    }
+
+    fn trim(&mut self, before: Position) -> Result<Position, LogError> {
+        self.log.trim(before)
     }
 }
 
