@@ -1,8 +1,8 @@
 //! The suite that every disk passes, unchanged. It panics with what a disk did wrong.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Disk, DiskError, File};
+use super::{AlignedBytes, Disk, DiskError, File};
 
 /// A disk under test: one place, opened again and again.
 pub trait Place {
@@ -14,6 +14,11 @@ pub trait Place {
 
     /// Ends a disk as power loss does: whatever was not synced may be gone.
     fn crash(&mut self, disk: Self::Disk);
+
+    /// What the disk's errors call a path; as it is, unless they say where the root lies.
+    fn in_errors(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
 }
 
 /// Runs the whole suite; `place` gives a fresh, empty place for each case.
@@ -21,6 +26,7 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     a_new_disk_is_empty(place());
     names_are_taken_once(place());
     bytes_come_back_as_they_were(place());
+    direct_writes_mix_with_others(place());
     lengths_change_with_zeros(place());
     a_rename_takes_one_step(place());
     a_removed_file_is_gone(place());
@@ -34,12 +40,12 @@ fn path(text: &str) -> &Path {
     Path::new(text)
 }
 
-fn not_found(text: &str) -> DiskError {
-    DiskError::NotFound(text.into())
+fn not_found<P: Place>(place: &P, text: &str) -> DiskError {
+    DiskError::NotFound(place.in_errors(path(text)))
 }
 
-fn exists(text: &str) -> DiskError {
-    DiskError::AlreadyExists(text.into())
+fn exists<P: Place>(place: &P, text: &str) -> DiskError {
+    DiskError::AlreadyExists(place.in_errors(path(text)))
 }
 
 fn list<D: Disk>(disk: &D, dir: &str) -> Vec<String> {
@@ -72,12 +78,12 @@ fn sync_dir<D: Disk>(disk: &D, dir: &str) {
 fn a_new_disk_is_empty<P: Place>(mut place: P) {
     let disk = place.open();
     assert_eq!(list(&disk, ""), [""; 0]);
-    assert_eq!(disk.list(path("no")).expect_err("no such directory"), not_found("no"));
-    assert_eq!(disk.open(path("no")).err(), Some(not_found("no")));
-    assert_eq!(disk.remove(path("no")), Err(not_found("no")));
-    assert_eq!(disk.rename(path("no"), path("yes")), Err(not_found("no")));
-    assert_eq!(disk.sync_dir(path("no")), Err(not_found("no")));
-    assert_eq!(disk.try_lock(path("no")).err(), Some(not_found("no")));
+    assert_eq!(disk.list(path("no")).expect_err("no such directory"), not_found(&place, "no"));
+    assert_eq!(disk.open(path("no")).err(), Some(not_found(&place, "no")));
+    assert_eq!(disk.remove(path("no")), Err(not_found(&place, "no")));
+    assert_eq!(disk.rename(path("no"), path("yes")), Err(not_found(&place, "no")));
+    assert_eq!(disk.sync_dir(path("no")), Err(not_found(&place, "no")));
+    assert_eq!(disk.try_lock(path("no")).err(), Some(not_found(&place, "no")));
     sync_dir(&disk, "");
 }
 
@@ -91,8 +97,8 @@ fn names_are_taken_once<P: Place>(mut place: P) {
     }
     disk.create_dir(path("dir/sub")).expect("a directory");
     for name in ["b", "dir", "dir/a", "dir/sub"] {
-        assert_eq!(disk.create(path(name)).err(), Some(exists(name)));
-        assert_eq!(disk.create_dir(path(name)), Err(exists(name)));
+        assert_eq!(disk.create(path(name)).err(), Some(exists(&place, name)));
+        assert_eq!(disk.create_dir(path(name)), Err(exists(&place, name)));
     }
     assert_eq!(list(&disk, ""), ["a", "b", "dir"]);
     assert_eq!(list(&disk, "dir"), ["a", "b", "sub"]);
@@ -118,13 +124,58 @@ fn bytes_come_back_as_they_were<P: Place>(mut place: P) {
     file.read_at(10, &mut []).expect("nothing is there at the end");
     for (offset, len) in [(7, 4), (10, 1), (1 << 40, 1)] {
         let error = file.read_at(offset, &mut vec![0; len]).expect_err("past the end");
-        assert_eq!(error, DiskError::ShortRead { path: "file".into(), end: offset + len as u64 });
+        let end = offset + len as u64;
+        assert_eq!(error, DiskError::ShortRead { path: place.in_errors(path("file")), end });
     }
     let large: Vec<u8> = (0..3 << 20).map(|index: u32| (index % 251) as u8).collect();
     file.write_at(512, &large).expect("written");
     let mut back = vec![0; large.len()];
     other.read_at(512, &mut back).expect("readable");
     assert!(back == large, "a large write comes back");
+}
+
+fn direct_writes_mix_with_others<P: Place>(mut place: P) {
+    let disk = place.open();
+    let file = disk.create(path("file")).expect("a new file");
+    let other = disk.open(path("file")).expect("the file is there");
+    sync_dir(&disk, "");
+    let mut bytes = AlignedBytes::with_capacity(1 << 20);
+    bytes.extend_from_slice(&(0..1 << 20).map(|at: u32| (at % 251) as u8).collect::<Vec<_>>());
+    let mut model = Vec::new();
+    // Aligned in all three ways, then in all but one each; on, over and past what is there.
+    let writes = [
+        (0, 0..8_192),
+        (4_096, 0..4_096),
+        (8_192, 0..512),
+        (8_704, 0..512),
+        (512, 0..100),
+        (8_192, 1..4_097),
+        (1_000, 0..4_096),
+        (0, 0..512),
+        (1 << 16, 0..1 << 20),
+        (77, 0..0),
+    ];
+    for (round, (offset, range)) in writes.into_iter().enumerate() {
+        let bytes = &bytes[range];
+        file.write_direct(offset as u64, bytes).expect("written");
+        let end = offset + bytes.len();
+        model.resize(model.len().max(end), 0);
+        model[offset..end].copy_from_slice(bytes);
+        assert!(content(&other) == model, "direct write {round}");
+        // Right over the end of the direct one, and read again before anything is synced.
+        let seam = end.saturating_sub(3);
+        other.write_at(seam as u64, b"seam").expect("written");
+        model.resize(model.len().max(seam + 4), 0);
+        model[seam..seam + 4].copy_from_slice(b"seam");
+        assert!(content(&file) == model, "write {round}");
+    }
+    file.forget();
+    assert!(content(&other) == model, "what is not durable is not forgotten");
+    file.sync().expect("synced");
+    file.forget();
+    assert!(content(&other) == model, "what is durable is read again");
+    place.crash(disk);
+    assert!(content_of(&place.open(), "file") == model, "a sync covers both ways");
 }
 
 fn lengths_change_with_zeros<P: Place>(mut place: P) {
@@ -162,7 +213,7 @@ fn a_removed_file_is_gone<P: Place>(mut place: P) {
     let disk = place.open();
     let file = write(&disk, "file", b"bytes");
     disk.remove(path("file")).expect("removed");
-    assert_eq!(disk.open(path("file")).err(), Some(not_found("file")));
+    assert_eq!(disk.open(path("file")).err(), Some(not_found(&place, "file")));
     assert_eq!(list(&disk, ""), [""; 0]);
     assert_eq!(content(&file), b"bytes", "whoever has it open may go on reading");
     let again = disk.create(path("file")).expect("the name is free");
@@ -176,7 +227,7 @@ fn a_directory_is_locked_once<P: Place>(mut place: P) {
     let lock = disk.try_lock(path("dir")).expect("free");
     for _ in 0..2 {
         let refused = disk.clone().try_lock(path("dir")).err();
-        assert_eq!(refused, Some(DiskError::Locked("dir".into())));
+        assert_eq!(refused, Some(DiskError::Locked(place.in_errors(path("dir")))));
     }
     let root = disk.try_lock(path("")).expect("another directory");
     drop(lock);

@@ -5,11 +5,13 @@
 //! directory. So a new file is there after power loss once both have ended well, in either
 //! order; a renamed one under its new name once its directory is synced.
 
+mod aligned;
 pub mod conformance;
 mod memory;
 
 use std::path::{Path, PathBuf};
 
+pub use aligned::AlignedBytes;
 pub use memory::{Keep, MemoryDisk, MemoryFile, MemoryLock};
 
 /// Why a disk could not do what it was asked for.
@@ -47,8 +49,9 @@ pub enum DiskError {
 
 /// Files and directories below one root.
 ///
-/// Paths are relative to the root, which is the empty path and always there. Clones are the
-/// same disk. Every disk passes [`conformance`].
+/// Paths are relative to the root, which is the empty path and always there. Errors name a
+/// path so that a user finds it, so a disk may put its root before it. Clones are the same
+/// disk. Every disk passes [`conformance`].
 pub trait Disk: Clone + Send + Sync + 'static {
     /// An open file.
     type File: File;
@@ -92,8 +95,15 @@ pub trait File: Send + Sync + 'static {
 
     /// Writes all bytes from an offset on; the file grows where they reach past its end, and
     /// a gap reads as zeros. Not atomic: after a failure or a crash any part may be there.
-    /// A disk may pass writes that are aligned well enough by its cache.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;
+
+    /// As [`write_at`](Self::write_at), for bytes that are synced at once and not read soon:
+    /// what is aligned well enough may pass by the cache, which saves a copy. Offset, length
+    /// and the place in memory are then multiples of a sector; [`AlignedBytes`] begin at one.
+    /// Durable, as any write, with the next [`sync`](Self::sync) and not before.
+    fn write_direct(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.write_at(offset, bytes)
+    }
 
     /// The length in bytes.
     fn byte_len(&self) -> Result<u64, DiskError>;
@@ -110,4 +120,8 @@ pub trait File: Send + Sync + 'static {
     /// A failure is final: what a read shows may never have reached the disk, and a second
     /// sync may say that all is well. Nobody syncs or trusts this file again.
     fn sync(&self) -> Result<(), DiskError>;
+
+    /// Drops what the cache holds of this file, so that the next reads come from the disk
+    /// itself. A hint: what is not durable yet may stay, and so may the rest.
+    fn forget(&self) {}
 }
