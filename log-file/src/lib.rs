@@ -14,9 +14,13 @@
 //! | `ahead` | room ahead of need |
 //! | `writer` | one write and one sync, here or on a thread |
 //! | `read` | reading beside the writer |
+//! | `files` | which files there are |
+//! | `examine` | every byte that counts, checked, and nothing changed |
 //! | `log` | all of it as a [`Log`](quipu_core::log::Log) |
 
 mod ahead;
+mod examine;
+mod files;
 mod footer;
 mod layout;
 mod log;
@@ -26,6 +30,7 @@ mod settings;
 mod tail;
 mod writer;
 
+pub use examine::ClosedLog;
 pub use layout::{FORMAT, LogId};
 pub use log::FileLog;
 pub use read::FileReader;

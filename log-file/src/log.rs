@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use quipu_core::disk::{AlignedBytes, Disk, File};
-use quipu_core::log::{Anchor, Finish, Frame, Log, LogError};
+use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::ahead::Ahead;
-use crate::footer::Footer;
+use crate::files::{check_gaps, numbers, sealed_before};
+use crate::footer::{Footer, Index};
 use crate::layout::{
     FRAME_LEN_MAX, FrameHeader, HEADER_LEN, LogId, PAYLOAD_LEN_MAX, SECTOR, SegmentHeader,
-    checksum, frame_len, segment_number,
+    checksum, frame_len, segment_name,
 };
 use crate::read::{Durable, FileReader, Sealed};
 use crate::segment::{Segment, Window, failed, payload_at};
@@ -87,7 +88,7 @@ impl<D: Disk> FileLog<D> {
         let sealed = sealed_before(&disk, dir, log, &numbers, made)?;
         // These were made ahead and never written to.
         for number in numbers.iter().rev().filter(|number| **number > made) {
-            let path = dir.join(crate::layout::segment_name(*number));
+            let path = dir.join(segment_name(*number));
             disk.remove(&path).map_err(failed)?;
         }
         let proven = tail.unproven.first().map_or(tail.end, |(offset, _)| *offset);
@@ -124,7 +125,7 @@ impl<D: Disk> FileLog<D> {
         let capacity = settings.segment_bytes_min.max(copied + FRAME_LEN_MAX + SECTOR as u64);
         let header = SegmentHeader { log, number, epoch, capacity };
         let mut offset = SECTOR as u64;
-        let mut index = crate::footer::Index::default();
+        let mut index = Index::default();
         let mut buffer = AlignedBytes::default();
         let current = ahead.make(header, |segment| {
             let proves = at.number - 1;
@@ -184,12 +185,6 @@ impl<D: Disk> FileLog<D> {
             state: State::Ready,
             _lock: lock,
         })
-    }
-
-    /// A handle that reads what is durable, on any thread, while this one goes on writing.
-    #[must_use]
-    pub fn reader(&self) -> FileReader<D> {
-        self.reader.another()
     }
 
     /// Makes the segment behind the current one.
@@ -306,6 +301,28 @@ impl Opening {
     }
 }
 
+impl<D: Disk> Reader for FileLog<D> {
+    fn bounds(&self) -> (Position, Position) {
+        self.reader.bounds()
+    }
+
+    fn now_limit(&self) -> Timestamp {
+        self.reader.now_limit()
+    }
+
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
+        self.reader.read(from)
+    }
+
+    fn anchor(&self) -> Anchor {
+        self.reader.anchor()
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        self.reader.anchor_before(at)
+    }
+}
+
 impl<D: Disk> Log for FileLog<D> {
     fn take_epoch(&mut self) -> Result<Epoch, LogError> {
         if let Some(taken) = self.epoch {
@@ -337,14 +354,6 @@ impl<D: Disk> Log for FileLog<D> {
         Ok(self.at.epoch)
     }
 
-    fn bounds(&self) -> (Position, Position) {
-        self.reader.bounds()
-    }
-
-    fn now_limit(&self) -> Timestamp {
-        self.reader.durable().now_limit
-    }
-
     fn append(&mut self, frame: Frame) -> Result<(), LogError> {
         if self.state != State::Ready {
             return Err(LogError::Closed);
@@ -371,18 +380,6 @@ impl<D: Disk> Log for FileLog<D> {
         let State::Ended(finish) = self.state else { return None };
         self.state = if finish == Finish::Durable { State::Ready } else { State::Closed };
         Some(finish)
-    }
-
-    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
-        self.reader.read(from)
-    }
-
-    fn anchor(&self) -> Anchor {
-        self.reader.durable().anchor
-    }
-
-    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
-        self.reader.anchor_before(at)
     }
 
     fn room(&self) -> u64 {
@@ -431,58 +428,17 @@ impl<D: Disk> Log for FileLog<D> {
                 }
             };
             // One at a time, oldest first, each durably: no crash leaves a gap.
-            let path = self.dir.join(crate::layout::segment_name(number));
+            let path = self.dir.join(segment_name(number));
             let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(&self.dir));
             self.close_unless_full(removed.map_err(failed))?;
             let durable = &mut *self.reader.durable_mut();
             durable.sealed.retain(|segment| (segment.number, segment.first) != (number, first));
         }
     }
-}
 
-/// The numbers of all segments in a directory, in order.
-fn numbers<D: Disk>(disk: &D, dir: &Path) -> Result<Vec<u64>, LogError> {
-    let names = disk.list(dir).map_err(failed)?;
-    let mut numbers: Vec<_> = names.iter().filter_map(|name| segment_number(name)).collect();
-    numbers.sort_unstable();
-    Ok(numbers)
-}
-
-fn check_gaps(dir: &Path, numbers: &[u64]) -> Result<(), LogError> {
-    for pair in numbers.windows(2) {
-        if pair[1] != pair[0] + 1 {
-            let path = dir.join(crate::layout::segment_name(pair[0] + 1));
-            let why = "this segment of the log is missing";
-            return Err(crate::segment::damaged(&path, 0, why));
-        }
+    fn reader(&self) -> Arc<dyn Reader + Send + Sync> {
+        Arc::new(self.reader.another())
     }
-    Ok(())
-}
-
-/// The segments before one, with their first positions.
-fn sealed_before<D: Disk>(
-    disk: &D,
-    dir: &Path,
-    log: LogId,
-    numbers: &[u64],
-    made: u64,
-) -> Result<Vec<Sealed>, LogError> {
-    let mut window = Window::new();
-    let mut sealed: Vec<Sealed> = Vec::new();
-    for number in numbers.iter().copied().filter(|number| *number < made) {
-        let segment = Segment::open(disk, dir, number, log)?;
-        let end = segment.byte_len()?;
-        let found = window.find(&segment, SECTOR as u64, end, HEADER_LEN)?;
-        let crate::segment::Found::Header(header) = found else {
-            return Err(segment.damaged(SECTOR as u64, "the first frame is damaged"));
-        };
-        let first = header.first;
-        if sealed.last().is_some_and(|before| before.first > first) {
-            return Err(segment.damaged(SECTOR as u64, "the segment does not continue the log"));
-        }
-        sealed.push(Sealed { number, first });
-    }
-    Ok(sealed)
 }
 
 /// Ends a segment with its footer, and gives back what of it was not used. The footer is durable

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use quipu_core::disk::Disk;
-use quipu_core::log::{Anchor, Frame, LogError};
+use quipu_core::log::{Anchor, Frame, LogError, Reader};
 use quipu_core::words::{Position, Timestamp};
 
 use crate::footer::{Footer, Index};
@@ -74,6 +74,30 @@ struct Within<F> {
     from: u64,
 }
 
+impl<D: Disk> Reader for FileReader<D> {
+    fn bounds(&self) -> (Position, Position) {
+        let durable = self.durable();
+        (durable.first(), durable.next)
+    }
+
+    fn now_limit(&self) -> Timestamp {
+        self.durable().now_limit
+    }
+
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
+        self.with(from, |header, payload| header.frame(payload))
+    }
+
+    fn anchor(&self) -> Anchor {
+        self.durable().anchor
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        let before = self.with(at, |header, _| header.before())?;
+        Ok(before.unwrap_or_else(|| self.durable().anchor))
+    }
+}
+
 impl<D: Disk> FileReader<D> {
     pub(crate) fn new(
         disk: D,
@@ -98,32 +122,6 @@ impl<D: Disk> FileReader<D> {
 
     pub(crate) fn durable_mut(&self) -> RwLockWriteGuard<'_, Durable<D::File>> {
         self.durable.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The first position that is kept, and the one behind the last durable event.
-    #[must_use]
-    pub fn bounds(&self) -> (Position, Position) {
-        let durable = self.durable();
-        (durable.first(), durable.next)
-    }
-
-    /// The durable frame that holds a position, or the first one behind it that holds events.
-    pub fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
-        self.with(from, |header, payload| header.frame(payload))
-    }
-
-    /// What all history before the frame that holds a position hashes to.
-    pub fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
-        let before = self.with(at, |header, _| header.before())?;
-        Ok(before.unwrap_or_else(|| self.durable().anchor))
-    }
-
-    /// Forgets files that were opened: a segment may have been dropped.
-    pub(crate) fn close_files(&self) {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        place.open.clear();
-        place.window.clear();
-        place.cursor = None;
     }
 
     fn with<T>(

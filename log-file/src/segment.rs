@@ -103,11 +103,6 @@ impl Window {
         Self { number: 0, start: 0, bytes: Vec::new() }
     }
 
-    /// Forgets what it holds, which may not be what the file holds any more.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-    }
-
     /// The bytes from an offset on, `len` of them or fewer where `end` comes first. Where they
     /// are not at hand, `ahead` bytes are read.
     pub(crate) fn get<F: File>(

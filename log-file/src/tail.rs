@@ -28,8 +28,8 @@ pub(crate) struct Tail<F> {
     pub(crate) unproven: Vec<(u64, FrameHeader)>,
     /// Whether it holds nothing but what an opening wrote, before the segment had a name.
     pub(crate) only_opened: bool,
-    /// What its first frame says.
-    pub(crate) first: FrameHeader,
+    /// The position of its first frame.
+    pub(crate) first: Position,
     /// Behind its last frame.
     pub(crate) at: At,
 }
@@ -148,6 +148,7 @@ impl<F: File> Tail<F> {
     ) -> Result<Self, LogError> {
         let file_len = segment.byte_len()?;
         let mut at = At::before(&first);
+        let first = first.first;
         let mut offset = SECTOR as u64;
         let mut index = Index::default();
         let mut unproven: Vec<(u64, FrameHeader)> = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use quipu_core::disk::{Disk, File, Keep, MemoryDisk};
+use quipu_core::disk::{Disk, Keep, MemoryDisk};
 use quipu_core::log::conformance::{Place, check};
 use quipu_log_file::{FileLog, LogId, Settings};
 
