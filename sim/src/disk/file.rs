@@ -43,16 +43,13 @@ impl File for SimFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
         let path = self.path();
         let act = Act::Read { offset, len: into.len() };
-        self.disk
-            .operate(&path, act, |state, number| state.read(number, &path, self.file, offset, into))
+        self.disk.operate(&path, act, |state, at| state.read(at, self.file, offset, into))
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         let path = self.path();
         let act = Act::Write { offset, len: bytes.len() };
-        self.disk.operate(&path, act, |state, number| {
-            state.write(number, &path, self.file, offset, bytes)
-        })
+        self.disk.operate(&path, act, |state, at| state.write(at, self.file, offset, bytes))
     }
 
     fn byte_len(&self) -> Result<u64, DiskError> {
@@ -61,21 +58,18 @@ impl File for SimFile {
 
     fn set_len(&self, len: u64) -> Result<(), DiskError> {
         let path = self.path();
-        self.disk.operate(&path, Act::SetLen { len }, |state, number| {
-            state.set_len(number, &path, self.file, len)
-        })
+        self.disk.operate(&path, Act::SetLen { len }, |state, at| state.set_len(at, self.file, len))
     }
 
     fn allocate(&self, len: u64) -> Result<(), DiskError> {
         let path = self.path();
-        self.disk.operate(&path, Act::Allocate { len }, |state, number| {
-            state.allocate(number, &path, self.file, len)
-        })
+        self.disk
+            .operate(&path, Act::Allocate { len }, |state, at| state.allocate(at, self.file, len))
     }
 
     fn sync(&self) -> Result<(), DiskError> {
         let path = self.path();
-        self.disk.operate(&path, Act::Sync, |state, number| state.sync(number, &path, self.file))
+        self.disk.operate(&path, Act::Sync, |state, at| state.sync(at, self.file))
     }
 }
 

@@ -265,25 +265,25 @@ impl SimDisk {
         &self,
         path: &Path,
         act: Act<'_>,
-        effect: impl FnOnce(&mut State, u64) -> Result<T, DiskError>,
+        effect: impl FnOnce(&mut State, &Operation<'_>) -> Result<T, DiskError>,
     ) -> Result<T, DiskError> {
         let mut state = self.alive(path)?;
-        let number = state.count(act);
+        let operation = Operation { number: state.count(act), path, act };
         if let Some(hook) = state.hook.clone() {
             drop(state);
-            hook(self, &Operation { number, path, act });
+            hook(self, &operation);
             state = self.alive(path)?;
         }
-        if state.is_last(number, act) {
+        if state.is_last(&operation) {
             state.power = Power::Going;
             if !matches!(act, Act::Sync | Act::SyncDir) {
                 // It leaves a pending change, if there was anything to do. Nobody hears of it.
-                let _ = effect(&mut state, number);
+                let _ = effect(&mut state, &operation);
             }
             state.lose_power();
             return Err(failed(path, "power is lost"));
         }
-        effect(&mut state, number)
+        effect(&mut state, &operation)
     }
 
     fn file(&self, file: FileId) -> SimFile {
@@ -296,8 +296,7 @@ impl Disk for SimDisk {
     type Lock = SimLock;
 
     fn create(&self, path: &Path) -> Result<SimFile, DiskError> {
-        self.operate(path, Act::Create, |state, number| state.create(number, path))
-            .map(|file| self.file(file))
+        self.operate(path, Act::Create, State::create).map(|file| self.file(file))
     }
 
     fn open(&self, path: &Path) -> Result<SimFile, DiskError> {
@@ -306,15 +305,15 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        self.operate(from, Act::Rename { to }, |state, number| state.rename(number, from, to))
+        self.operate(from, Act::Rename { to }, |state, at| state.rename(at, to))
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        self.operate(path, Act::Remove, |state, number| state.remove(number, path))
+        self.operate(path, Act::Remove, State::remove)
     }
 
     fn create_dir(&self, path: &Path) -> Result<(), DiskError> {
-        self.operate(path, Act::CreateDir, |state, number| state.create_dir(number, path))
+        self.operate(path, Act::CreateDir, State::create_dir)
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
@@ -322,7 +321,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
-        self.operate(dir, Act::SyncDir, |state, number| state.sync_dir(number, dir))
+        self.operate(dir, Act::SyncDir, State::sync_dir)
     }
 
     fn try_lock(&self, dir: &Path) -> Result<SimLock, DiskError> {

@@ -6,88 +6,81 @@ use quipu_core::disk::DiskError;
 
 use crate::Random;
 
+use super::Operation;
 use super::content::PAGE;
 use super::faults::{Fault, Site};
 use super::place::Place;
 use super::state::{Power, State, end_of, failed};
 use super::tree::{Change, FileId, Landing, Node, Tree, parent};
 
-/// An operation's place in the count, and what it is about.
-#[derive(Clone, Copy)]
-struct At<'a> {
-    number: u64,
-    path: &'a Path,
-}
-
 /// Operations. Each checks first what its caller could have known, then whether a fault
 /// strikes, and then changes the tree.
 impl State {
-    pub(super) fn create(&mut self, number: u64, path: &Path) -> Result<FileId, DiskError> {
-        self.take_name(At { number, path })?;
+    pub(super) fn create(&mut self, at: &Operation<'_>) -> Result<FileId, DiskError> {
+        self.take_name(at)?;
         self.file_last += 1;
         let file = FileId(self.file_last);
-        self.paths.insert(file, path.into());
-        self.change(Change::Name { path: path.to_owned(), node: Node::File(file) });
+        self.paths.insert(file, at.path.into());
+        self.change(Change::Name { path: at.path.to_owned(), node: Node::File(file) });
         Ok(file)
     }
 
-    pub(super) fn create_dir(&mut self, number: u64, path: &Path) -> Result<(), DiskError> {
-        self.take_name(At { number, path })?;
-        self.change(Change::Name { path: path.to_owned(), node: Node::Dir });
+    pub(super) fn create_dir(&mut self, at: &Operation<'_>) -> Result<(), DiskError> {
+        self.take_name(at)?;
+        self.change(Change::Name { path: at.path.to_owned(), node: Node::Dir });
         Ok(())
     }
 
-    pub(super) fn rename(&mut self, number: u64, from: &Path, to: &Path) -> Result<(), DiskError> {
-        let file = self.file_at(from)?;
-        if parent(from) != parent(to) {
+    pub(super) fn rename(&mut self, at: &Operation<'_>, to: &Path) -> Result<(), DiskError> {
+        let file = self.file_at(at.path)?;
+        if parent(at.path) != parent(to) {
             return Err(failed(to, "a rename stays in its directory"));
         }
         if self.live.has_dir(to) {
             return Err(DiskError::AlreadyExists(to.to_owned()));
         }
-        self.strike_name(At { number, path: from })?;
-        if from != to {
+        self.strike_name(at)?;
+        if at.path != to {
             self.paths.insert(file, to.into());
             self.change(Change::Rename { to: to.to_owned(), file });
         }
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, number: u64, path: &Path) -> Result<(), DiskError> {
-        let file = self.file_at(path)?;
-        self.strike_name(At { number, path })?;
-        self.change(Change::Unname { path: path.to_owned(), file });
+    pub(super) fn remove(&mut self, at: &Operation<'_>) -> Result<(), DiskError> {
+        let file = self.file_at(at.path)?;
+        self.strike_name(at)?;
+        self.change(Change::Unname { path: at.path.to_owned(), file });
         Ok(())
     }
 
-    pub(super) fn sync_dir(&mut self, number: u64, dir: &Path) -> Result<(), DiskError> {
-        self.has_dir(dir)?;
+    pub(super) fn sync_dir(&mut self, at: &Operation<'_>) -> Result<(), DiskError> {
+        self.has_dir(at.path)?;
         let can = |fault: &Fault, _: &Tree| *fault == Fault::FailSyncDir;
-        let fails = self.strike(At { number, path: dir }, can).is_some();
-        self.settle(fails, dir, |change| change.is_of_dir(dir))
+        let fails = self.strike(at, can).is_some();
+        self.settle(at, fails, |change| change.is_of_dir(at.path))
     }
 
-    pub(super) fn sync(&mut self, number: u64, path: &Path, file: FileId) -> Result<(), DiskError> {
+    pub(super) fn sync(&mut self, at: &Operation<'_>, file: FileId) -> Result<(), DiskError> {
         let can = |fault: &Fault, _: &Tree| *fault == Fault::FailSync;
-        let fails = self.strike(At { number, path }, can).is_some();
-        self.settle(fails, path, |change| change.is_of_file(file))
+        let fails = self.strike(at, can).is_some();
+        self.settle(at, fails, |change| change.is_of_file(file))
     }
 
     pub(super) fn read(
         &mut self,
-        number: u64,
-        path: &Path,
+        at: &Operation<'_>,
         file: FileId,
         offset: u64,
         into: &mut [u8],
     ) -> Result<(), DiskError> {
         let end = offset.saturating_add(into.len() as u64);
-        let short = || DiskError::ShortRead { path: path.to_owned(), end };
+        let short = || DiskError::ShortRead { path: at.path.to_owned(), end };
         if end > self.live.len(file) as u64 {
             return Err(short());
         }
-        if self.strike(At { number, path }, |fault, _| *fault == Fault::FailRead).is_some() {
-            return Err(failed(path, "the read failed"));
+        if self.strike(at, |fault, _| *fault == Fault::FailRead).is_some() {
+            return Err(failed(at.path, "the read failed"));
         }
         let offset = usize::try_from(offset).map_err(|_| short())?;
         if self.live.file(file).read(offset, into) { Ok(()) } else { Err(short()) }
@@ -95,8 +88,7 @@ impl State {
 
     pub(super) fn write(
         &mut self,
-        number: u64,
-        path: &Path,
+        at: &Operation<'_>,
         file: FileId,
         offset: u64,
         bytes: &[u8],
@@ -104,11 +96,11 @@ impl State {
         if bytes.is_empty() {
             return Ok(());
         }
-        let offset = end_of(path, offset.saturating_add(bytes.len() as u64))? - bytes.len();
+        let offset = end_of(at.path, offset.saturating_add(bytes.len() as u64))? - bytes.len();
         let room = self.live.file(file).lacks(offset, bytes.len());
-        self.take_room(path, room)?;
+        self.take_room(at.path, room)?;
         let place = Place { file, offset, len: bytes.len() };
-        let struck = self.strike(At { number, path }, |fault, live| match fault {
+        let struck = self.strike(at, |fault, live| match fault {
             Fault::FailWrite => true,
             Fault::NoSpace => room > 0,
             Fault::ShortWrite(landed) => landed.is_none_or(|landed| landed < bytes.len()),
@@ -121,12 +113,12 @@ impl State {
         let mut landing = Landing::AsMeant;
         match struck {
             None => {}
-            Some((Fault::FailWrite, _)) => return Err(failed(path, "the write failed")),
-            Some((Fault::NoSpace, _)) => return Err(DiskError::NoSpace(path.to_owned())),
+            Some((Fault::FailWrite, _)) => return Err(failed(at.path, "the write failed")),
+            Some((Fault::NoSpace, _)) => return Err(DiskError::NoSpace(at.path.to_owned())),
             Some((Fault::ShortWrite(landed), mut random)) => {
                 let landed = landed.unwrap_or_else(|| random.below(bytes.len() as u64) as usize);
                 self.write_change(file, offset, &bytes[..landed], Landing::AsMeant);
-                return Err(failed(path, "the write stopped short"));
+                return Err(failed(at.path, "the write stopped short"));
             }
             Some((Fault::StaleSector(index), mut random)) => {
                 landing = Landing::Without(place.sector(index, &mut random));
@@ -142,14 +134,13 @@ impl State {
 
     pub(super) fn set_len(
         &mut self,
-        number: u64,
-        path: &Path,
+        at: &Operation<'_>,
         file: FileId,
         len: u64,
     ) -> Result<(), DiskError> {
-        let len = end_of(path, len)?;
-        if self.strike(At { number, path }, |fault, _| *fault == Fault::FailWrite).is_some() {
-            return Err(failed(path, "the length was not changed"));
+        let len = end_of(at.path, len)?;
+        if self.strike(at, |fault, _| *fault == Fault::FailWrite).is_some() {
+            return Err(failed(at.path, "the length was not changed"));
         }
         self.change(Change::SetLen { file, len });
         Ok(())
@@ -157,23 +148,22 @@ impl State {
 
     pub(super) fn allocate(
         &mut self,
-        number: u64,
-        path: &Path,
+        at: &Operation<'_>,
         file: FileId,
         len: u64,
     ) -> Result<(), DiskError> {
-        let len = end_of(path, len)?;
+        let len = end_of(at.path, len)?;
         let room = self.live.file(file).lacks(0, len);
-        self.take_room(path, room)?;
+        self.take_room(at.path, room)?;
         let can = |fault: &Fault, _: &Tree| match fault {
             Fault::FailWrite => true,
             Fault::NoSpace => room > 0,
             _ => false,
         };
-        match self.strike(At { number, path }, can) {
+        match self.strike(at, can) {
             None => {}
-            Some((Fault::NoSpace, _)) => return Err(DiskError::NoSpace(path.to_owned())),
-            Some(_) => return Err(failed(path, "the room was not taken")),
+            Some((Fault::NoSpace, _)) => return Err(DiskError::NoSpace(at.path.to_owned())),
+            Some(_) => return Err(failed(at.path, "the room was not taken")),
         }
         self.change(Change::Allocate { file, len });
         Ok(())
@@ -208,7 +198,7 @@ impl State {
         if self.live.has_dir(dir) { Ok(()) } else { Err(DiskError::NotFound(dir.to_owned())) }
     }
 
-    fn take_name(&mut self, at: At<'_>) -> Result<(), DiskError> {
+    fn take_name(&mut self, at: &Operation<'_>) -> Result<(), DiskError> {
         let path = at.path;
         self.has_dir(parent(path))?;
         if self.live.has_dir(path) || self.live.names.contains_key(path) {
@@ -222,7 +212,7 @@ impl State {
         }
     }
 
-    fn strike_name(&mut self, at: At<'_>) -> Result<(), DiskError> {
+    fn strike_name(&mut self, at: &Operation<'_>) -> Result<(), DiskError> {
         match self.strike(at, |fault, _| *fault == Fault::FailName) {
             None => Ok(()),
             Some(_) => Err(failed(at.path, "the name was not changed")),
@@ -255,7 +245,7 @@ impl State {
 
     fn strike(
         &mut self,
-        at: At<'_>,
+        at: &Operation<'_>,
         can: impl Fn(&Fault, &Tree) -> bool,
     ) -> Option<(Fault, Random)> {
         if self.power != Power::On {
@@ -272,8 +262,8 @@ impl State {
     /// Ends a sync: the pending changes that are meant become durable, or never will.
     fn settle(
         &mut self,
+        at: &Operation<'_>,
         fails: bool,
-        path: &Path,
         is_meant: impl Fn(&Change) -> bool,
     ) -> Result<(), DiskError> {
         for change in self.pending.extract_if(.., |change| is_meant(change)) {
@@ -281,6 +271,6 @@ impl State {
                 self.durable.land(&change);
             }
         }
-        if fails { Err(failed(path, "the sync failed")) } else { Ok(()) }
+        if fails { Err(failed(at.path, "the sync failed")) } else { Ok(()) }
     }
 }

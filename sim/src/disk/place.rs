@@ -26,8 +26,8 @@ impl Place {
 
     /// One of its sectors.
     pub(super) fn sector(self, index: Option<usize>, random: &mut Random) -> Range<usize> {
-        let drawn = |random: &mut Random| random.below(self.sectors().count() as u64) as usize;
-        let index = index.unwrap_or_else(|| drawn(random));
+        let count = self.sectors().count() as u64;
+        let index = index.unwrap_or_else(|| random.below(count) as usize);
         self.sectors().nth(index).expect("the fault struck because there is one")
     }
 

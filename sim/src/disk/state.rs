@@ -10,7 +10,7 @@ use super::content::{Content, PAGE};
 use super::faults::{Faults, Fired, Site};
 use super::image::Keep;
 use super::tree::{Change, FileId, Node, Tree};
-use super::{Act, Hook};
+use super::{Act, Hook, Operation};
 
 /// More than any test needs, and little enough that a damaged length does not take all memory.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 34;
@@ -60,8 +60,9 @@ impl State {
     }
 
     /// Whether power is lost at this operation.
-    pub(super) fn is_last(&self, number: u64, act: Act<'_>) -> bool {
-        !matches!(act, Act::Read { .. }) && self.die_at.is_some_and(|at| at <= number)
+    pub(super) fn is_last(&self, at: &Operation<'_>) -> bool {
+        let is_counted = !matches!(at.act, Act::Read { .. });
+        is_counted && self.die_at.is_some_and(|last| last <= at.number)
     }
 
     pub(super) fn lose_power(&mut self) {
