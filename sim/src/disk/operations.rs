@@ -237,9 +237,7 @@ impl State {
     }
 
     fn change(&mut self, change: Change) {
-        if self.power == Power::On {
-            self.live.show(&change);
-        }
+        self.live.show(&change);
         self.pending.push(change);
     }
 

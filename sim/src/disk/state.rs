@@ -42,7 +42,8 @@ pub(super) struct State {
 pub(super) enum Power {
     #[default]
     On,
-    /// It is lost while an operation runs: a change is pending, and nobody sees it.
+    /// It is lost while an operation runs: what that leaves may be on the disk, and no other
+    /// fault strikes.
     Going,
     Off,
 }

@@ -187,3 +187,15 @@ fn a_removed_file_is_there_again_after_power_loss_whoever_restarted_before() {
     sync_root(&disk);
     assert_eq!(names(&disk.reopen().image(Keep::Nothing)), [""; 0]);
 }
+
+#[test]
+fn a_file_that_came_and_went_may_be_there_after_power_loss_whoever_restarted_before() {
+    let disk = SimDisk::new();
+    let file = create(&disk, "file");
+    write(&file, 0, b"bytes");
+    sync(&file);
+    disk.remove(path("file")).expect("removed");
+    let disk = disk.reopen();
+    assert_eq!(content_of(&disk.image(Keep::First(1)), "file"), b"bytes");
+    assert_eq!(names(&disk.image(Keep::First(2))), [""; 0]);
+}

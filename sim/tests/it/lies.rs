@@ -63,6 +63,7 @@ fn a_misdirected_write_can_hit_another_file_but_not_make_it_longer() {
     assert_eq!([content(&file), content(&other)], [&b"..abcd"[..], b"...."]);
     disk.forget();
     assert_eq!([content(&file), content(&other)], [&b"....\0\0"[..], b"...a"]);
+    assert_eq!(content_of(&disk.image(Keep::Nothing), "other"), b"...a");
     disk.remove(path("other")).expect("removed");
     disk.schedule(landing, When::nth(1));
     write(&file, 0, b"x");

@@ -91,8 +91,9 @@ fn a_length_survives_or_not() {
     let disk = SimDisk::new();
     let file = durable(&disk, "file", b"abcdef");
     file.set_len(3).expect("cut");
-    file.allocate(5).expect("longer");
+    file.set_len(5).expect("longer");
     let found = images(&disk, 200, |image| content_of(image, "file"));
+    // Never "abcde": the later length alone would bring back what was cut.
     assert_eq!(found, [&b"abcdef"[..], b"abc", b"abc\0\0"].map(<[u8]>::to_vec).into());
 }
 
@@ -129,6 +130,17 @@ fn names_survive_or_not_and_no_file_has_two() {
     });
     let all = ["", "a", "a removed", "b", "b removed", "c", "c removed", "removed"];
     assert_eq!(found, all.map(str::to_owned).into());
+}
+
+#[test]
+fn a_name_is_taken_only_from_the_file_that_lost_it() {
+    let disk = SimDisk::new();
+    durable(&disk, "file", b"old");
+    durable(&disk, "file.new", b"new");
+    disk.rename(path("file.new"), path("file")).expect("renamed");
+    disk.remove(path("file")).expect("removed");
+    let found = images(&disk, 100, |image| names(image).join(" "));
+    assert_eq!(found, ["", "file", "file file.new"].map(str::to_owned).into());
 }
 
 #[test]
