@@ -165,6 +165,8 @@ impl File for RealFile {
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
+    use quipu_core::disk::AlignedBytes;
+
     use super::*;
 
     /// Bytes, a hole of a megabyte and a half that is not aligned, bytes.
@@ -203,6 +205,23 @@ mod tests {
         file.write_direct(0, b"abc").expect("written");
         assert!(file.direct.get().is_some());
         assert_eq!(&bytes(&file)[..4], b"abc\x07");
+    }
+
+    #[test]
+    fn a_direct_write_takes_the_way_past_the_cache_and_no_other_does() {
+        // The way leads into another file here, so that it shows who takes it.
+        let (file, elsewhere) = (with_a_hole(), tempfile::tempfile().expect("a file"));
+        file.direct.set(Direct::of(&elsewhere)).expect("nobody has looked for it");
+        let mut passing = AlignedBytes::default();
+        passing.resize(4_096, 9);
+        file.write_direct(4_096, &passing).expect("written");
+        if file.direct_granule().is_none_or(|granule| granule > 4_096) {
+            return; // There is no such way on this file system.
+        }
+        assert_eq!(elsewhere.metadata().expect("metadata").len(), 8_192);
+        assert_eq!(bytes(&file)[..10_000], [7; 10_000]);
+        file.write_at(4_096, &passing).expect("written");
+        assert_eq!(bytes(&file)[4_096..8_192], [9; 4_096]);
     }
 
     #[test]
