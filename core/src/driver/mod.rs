@@ -207,6 +207,7 @@ impl<L: Log, S: Store> Driver<L, S> {
     pub fn home(&self, ask: &Ask) -> usize {
         match ask {
             Ask::Command(leg, _) => Shard::of(&leg.stream, self.setup.shards),
+            Ask::Restored(step) => Shard::of(step.stream(), self.setup.shards),
             Ask::Transaction(legs, _) => {
                 legs.first().map_or(0, |leg| Shard::of(&leg.stream, self.setup.shards))
             }

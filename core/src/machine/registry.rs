@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use super::cords::CordsOf;
 use super::{Command, Cords, ItemKey, Machine, Postings};
 use crate::records::{Corrupt, Record, Tag};
-use crate::words::{Kind, Timestamp};
+use crate::words::{Asset, Kind, Timestamp};
 
 /// The machines of a ledger, by kind.
 #[derive(Clone)]
@@ -73,6 +73,15 @@ pub trait Rules: Send + Sync {
         event: (Tag, &[u8]),
         out: &mut Postings,
     ) -> Result<(), Corrupt>;
+    /// Whether its events have postings.
+    fn moves_value(&self) -> bool;
+    /// What a stream holds of each asset, by its packed head.
+    fn holding(
+        &self,
+        tag: Tag,
+        head: &[u8],
+        out: &mut dyn FnMut(Asset, i128),
+    ) -> Result<(), Corrupt>;
     /// When a packed head is due.
     fn head_due(&self, tag: Tag, head: &[u8]) -> Result<Timestamp, Corrupt>;
     /// When a packed item is due.
@@ -88,6 +97,15 @@ pub trait Rules: Send + Sync {
     fn tags(&self) -> [&'static [Tag]; 3];
     /// The command that time gives.
     fn on_due(&self, item: Option<&ItemKey>) -> Option<Command>;
+    /// The command that a restore gives to a stream, by its packed head.
+    fn on_restored(&self, tag: Tag, head: &[u8]) -> Result<Option<Command>, Corrupt>;
+    /// The command that a restore gives for a packed item.
+    fn on_restored_item(
+        &self,
+        key: &ItemKey,
+        tag: Tag,
+        item: &[u8],
+    ) -> Result<Option<Command>, Corrupt>;
 }
 
 struct Of<M>(PhantomData<fn() -> M>);
@@ -129,6 +147,20 @@ impl<M: Machine> Rules for Of<M> {
         Ok(())
     }
 
+    fn moves_value(&self) -> bool {
+        M::MOVES_VALUE
+    }
+
+    fn holding(
+        &self,
+        tag: Tag,
+        head: &[u8],
+        out: &mut dyn FnMut(Asset, i128),
+    ) -> Result<(), Corrupt> {
+        M::holding(&M::Head::unpack(tag, head)?, out);
+        Ok(())
+    }
+
     fn head_due(&self, tag: Tag, head: &[u8]) -> Result<Timestamp, Corrupt> {
         M::Head::unpack(tag, head).map(|head| M::due(&head))
     }
@@ -153,5 +185,20 @@ impl<M: Machine> Rules for Of<M> {
 
     fn on_due(&self, item: Option<&ItemKey>) -> Option<Command> {
         M::on_due(item).map(Command::of::<M>)
+    }
+
+    fn on_restored(&self, tag: Tag, head: &[u8]) -> Result<Option<Command>, Corrupt> {
+        let head = M::Head::unpack(tag, head)?;
+        Ok(M::on_restored(&head).map(Command::of::<M>))
+    }
+
+    fn on_restored_item(
+        &self,
+        key: &ItemKey,
+        tag: Tag,
+        item: &[u8],
+    ) -> Result<Option<Command>, Corrupt> {
+        let item = M::Item::unpack(tag, item)?;
+        Ok(M::on_restored_item(key, &item).map(Command::of::<M>))
     }
 }

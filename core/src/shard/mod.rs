@@ -33,8 +33,8 @@ mod visit;
 
 pub use keys::{BUCKET_MS, KEY_LIFE_MS, bucket_of};
 pub use load::{DUE_BATCH, Found, FoundItem, Load, Wanted, find, key_row_key};
-pub(crate) use op::kept_accepted;
 pub use op::{ANSWERED_LEGS_MAX, ENTRY_BYTES_MAX, LEGS_MAX};
+pub(crate) use op::{check_kept, kept_accepted};
 pub use read::{Reading, Sweep};
 pub use transaction::{Expand, Message, TxId, Visited};
 
@@ -53,6 +53,7 @@ use crate::batch::{Batch, Ring};
 use crate::commit::Published;
 use crate::filter::Filter;
 use crate::machine::{Answer, Command, Cords, Postings, Registry, Slot};
+use crate::restored::Step;
 use crate::store::StoreError;
 use crate::words::{Book, Fault, Id, Kind, Malformed, Name, Position, Refusal, Timestamp, Version};
 
@@ -149,6 +150,9 @@ pub enum Ask {
     Transaction(Vec<Leg>, Option<Key>),
     /// A read of one stream that lives on this shard.
     Read(Reading),
+    /// One step of a restore, before the ledger serves anyone. The stream must live on this
+    /// shard.
+    Restored(Step),
     /// Everything that is due is to be fired, on this shard, of one book and kind or of all.
     Sweep(Sweep),
 }
@@ -323,6 +327,7 @@ impl Shard {
         for ask in asks {
             match ask {
                 Ask::Command(leg, _) => self.name_ahead(leg, &mut named),
+                Ask::Restored(step) => self.name_ahead(step.leg(), &mut named),
                 Ask::Transaction(legs, _) => {
                     legs.iter().take(LOOK_AHEAD).for_each(|leg| self.name_ahead(leg, &mut named));
                 }

@@ -9,8 +9,10 @@ mod legs;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;
+mod restored;
 mod say;
 
 mod seeds;
 mod size;
 mod smoke;
+mod verify;

@@ -241,6 +241,8 @@ impl Run {
         self.audit.room_is_back(free);
         self.read_everything();
         self.check_state();
+        let driver = self.driver();
+        super::verify::is_sound(driver.log(), driver.store(), driver.registry());
     }
 
     fn read_everything(&mut self) {
@@ -293,6 +295,7 @@ impl Run {
         let stream = match &ask {
             Ask::Command(leg, _) => Some(leg.stream.clone()),
             Ask::Read(reading) => Some(reading.stream.clone()),
+            Ask::Restored(step) => Some(step.stream().clone()),
             Ask::Transaction(..) | Ask::Sweep(_) => None,
         };
         let key = match &ask {
