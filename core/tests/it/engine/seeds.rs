@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::audit::{Audit, Expected, Sent};
 use super::say::*;
-use quipu_core::driver::{Driver, Move};
+use quipu_core::driver::{Driver, Filters, Move};
 use quipu_core::log::{Finish, Log};
 use quipu_core::machine::Machine;
 use quipu_core::machines::account::{self, Account};
@@ -99,7 +99,9 @@ impl Run {
             ..made.config
         };
         made.room = dice.pick(&[(24, 200_000), (4_096, 64 << 20)]);
-        made.note_all = dice.chance(700);
+        made.filters =
+            dice.pick(&[Filters::AtOnce, Filters::InSteps, Filters::InSteps, Filters::Never]);
+        made.limits.memory = dice.pick(&[0, 100_000, 256 << 20]);
         let driver = Driver::create(made).expect("a new ledger opens");
         Self {
             dice,
