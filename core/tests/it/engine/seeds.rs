@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::audit::{Audit, Expected, Sent};
+use super::history::histories_are_the_log;
+use super::recovery::the_same_rows;
 use super::say::*;
 use quipu_core::driver::{Driver, Filters, Move};
 use quipu_core::log::{Finish, Log};
@@ -13,6 +15,7 @@ use quipu_core::machines::flow::{self, Flow};
 use quipu_core::machines::record::{self, Record};
 use quipu_core::machines::source::{self, Source};
 use quipu_core::machines::ticket::{self, Ticket};
+use quipu_core::recovery::Limits;
 use quipu_core::shard::{Ask, CallId, Config, Key, Leg, Reply, Sweep};
 use quipu_core::words::{Id, Metadata, Name, Timestamp};
 
@@ -243,6 +246,7 @@ impl Run {
         self.audit.room_is_back(free);
         self.read_everything();
         self.check_state();
+        histories_are_the_log(self.driver().log());
     }
 
     fn read_everything(&mut self) {
@@ -271,6 +275,8 @@ impl Run {
         let live = driver.digest().expect("a readable store");
         let replayed = driver.replayed_digest().expect("a readable log");
         assert_eq!(live, replayed, "the store is what the log says");
+        let memory = self.dice.pick(&[0, 20_000, 256 << 20]);
+        the_same_rows(driver, Limits { memory, ..Limits::default() });
     }
 
     fn take_replies(&mut self) {
