@@ -12,6 +12,7 @@ mod lent;
 mod needs;
 mod posting;
 mod registry;
+mod replayed;
 mod solo;
 mod state;
 
@@ -25,6 +26,7 @@ pub use lent::Lent;
 pub use needs::{ItemKey, Needs, Shows};
 pub use posting::{Posting, Postings, Side};
 pub use registry::{Registry, Rules};
+pub use replayed::{ReplaySlot, Replayed, Replaying};
 pub use solo::{Solo, Told};
 pub use state::{Changes, Items, Place, View};
 

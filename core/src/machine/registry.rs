@@ -4,7 +4,8 @@ use core::fmt::{self, Debug};
 use core::marker::PhantomData;
 
 use super::cords::CordsOf;
-use super::{Command, Cords, ItemKey, Machine, Postings};
+use super::replayed::ReplayedOf;
+use super::{Command, Cords, ItemKey, Machine, Postings, Replayed};
 use crate::records::{Corrupt, Record, Tag};
 use crate::words::{Asset, Kind, Timestamp};
 
@@ -60,6 +61,8 @@ pub trait Rules: Send + Sync {
     fn name(&self) -> &'static str;
     /// An empty table of its streams.
     fn cords(&self) -> Box<dyn Cords>;
+    /// An empty table of its streams, for a replay.
+    fn replayed(&self) -> Box<dyn Replayed>;
     /// Checks a packed event and describes it.
     fn describe_event(&self, tag: Tag, payload: &[u8]) -> Result<String, Corrupt>;
     /// Checks a packed head and describes it.
@@ -121,6 +124,10 @@ impl<M: Machine> Rules for Of<M> {
 
     fn cords(&self) -> Box<dyn Cords> {
         Box::new(CordsOf::<M>::new())
+    }
+
+    fn replayed(&self) -> Box<dyn Replayed> {
+        Box::new(ReplayedOf::<M>::new())
     }
 
     fn describe_event(&self, tag: Tag, payload: &[u8]) -> Result<String, Corrupt> {

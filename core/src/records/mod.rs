@@ -4,7 +4,7 @@ mod entry;
 mod pack;
 mod row;
 
-pub use entry::{Entries, Entry, EntryWriter, KeyNote, Part, PartHead};
+pub use entry::{Entries, Entry, EntryFront, EntryWriter, KeyNote, Part, PartHead};
 pub use pack::{Packed, Packer, Record, Tag, pack_into, unpack};
 pub(crate) use row::{Fields, padding, text};
 pub use row::{

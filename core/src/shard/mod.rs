@@ -53,6 +53,7 @@ use crate::batch::{Batch, Ring};
 use crate::commit::Published;
 use crate::filter::Filter;
 use crate::machine::{Answer, Command, Cords, Postings, Registry, Slot};
+use crate::recovery::Notes;
 use crate::restored::Step;
 use crate::store::StoreError;
 use crate::words::{Book, Fault, Id, Kind, Malformed, Name, Position, Refusal, Timestamp, Version};
@@ -528,19 +529,13 @@ impl Shard {
         self.cords.iter().flatten().map(|cords| cords.steps()).sum::<u64>() + self.keys.steps()
     }
 
-    /// Notes a stream of the store for the filter, when a ledger is opened.
-    pub fn note_stream(&mut self, name: &Name) {
-        self.filter.insert(name_hash(name));
-    }
-
-    /// Notes an item of the store.
-    pub fn note_item(&mut self, number: crate::words::Number, key: &crate::machine::ItemKey) {
-        self.filter.insert(crate::machine::item_hash(number, key));
-    }
-
-    /// Notes an idempotency key of the store.
-    pub fn note_key(&mut self, key: &[u8; 16], bucket: u32) {
-        self.keys.note(key, bucket);
+    /// Takes over what a pass over the store has found for the filters.
+    pub fn note(&mut self, notes: &Notes) {
+        notes.hashes.iter().for_each(|hash| self.filter.insert(*hash));
+        notes.keys.iter().for_each(|(key, bucket)| self.keys.note(key, *bucket));
+        if notes.complete {
+            self.noted_all();
+        }
     }
 
     /// Everything in the store has been noted; the filters may say "never seen".
@@ -683,6 +678,6 @@ fn route(hash: u64) -> u32 {
 }
 
 /// Where a stream lives, among that many shards, by the hash of its name.
-fn shard_of(hash: u64, shards: usize) -> usize {
+pub(crate) fn shard_of(hash: u64, shards: usize) -> usize {
     route(hash) as usize % shards
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::walk::Walk;
 use super::{Error, Flaw, Place, Report, found};
-use crate::log::Log;
+use crate::log;
 use crate::machine::{Posting, Postings, Registry, Side};
 use crate::records::{Entries, Entry, HeadRow, Part, Table, key_of_head};
 use crate::store::Reader;
@@ -80,7 +80,7 @@ pub struct Balance {
 /// nothing in transit. Then counts what streams hold. `progress` is told each position that was
 /// reached.
 pub fn balance(
-    log: &dyn Log,
+    log: &dyn log::Reader,
     reader: &dyn Reader,
     registry: &Registry,
     base: Outside,

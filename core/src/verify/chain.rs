@@ -3,7 +3,7 @@
 use core::fmt::{self, Display};
 
 use super::{Error, Flaw, Place, Report};
-use crate::log::{Anchor, Frame, Log, LogError};
+use crate::log::{self, Anchor, Frame, LogError};
 use crate::records::Entries;
 use crate::words::{Epoch, Position, Timestamp};
 
@@ -63,7 +63,7 @@ impl Display for Met {
 /// hash to the anchors that are given, and to what the log says of its end. `progress` is told
 /// each position that was reached.
 pub fn chain(
-    log: &dyn Log,
+    log: &dyn log::Reader,
     from: Position,
     anchors: &[Anchor],
     progress: &mut dyn FnMut(Position),

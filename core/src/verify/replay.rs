@@ -5,10 +5,10 @@ use core::cmp::Ordering;
 use super::Error;
 use super::walk::{KeyValue, Walk};
 use crate::digest::{digest, is_live};
-use crate::log::Log;
+use crate::log;
 use crate::machine::Registry;
 use crate::records::{Corrupt, HeadRow, ItemRow, KeyRow, Table};
-use crate::recovery::recover;
+use crate::recovery::{Limits, Progress, recover};
 use crate::store::{Reader, Store, StoreError};
 use crate::words::{Number, Position, Timestamp};
 
@@ -41,14 +41,16 @@ pub struct Difference {
 /// The scratch store is empty; where history was trimmed it is a copy, at a position that the log
 /// still follows. `progress` is told each position that was reached.
 pub fn replayed(
-    log: &dyn Log,
+    log: &dyn log::Reader,
     reader: &dyn Reader,
     registry: &Registry,
     scratch: &mut dyn Store,
+    limits: &Limits,
     now: Timestamp,
     progress: &mut dyn FnMut(Position),
 ) -> Result<Replayed, Error> {
-    let position = recover(log, scratch, registry, progress)?.watermark;
+    let mut reached = |at: Progress| progress(at.reached);
+    let position = recover(log, scratch, registry, limits, &mut reached)?.watermark;
     if reader.position() != position {
         return Err(Error::Apart { store: reader.position(), log: position });
     }

@@ -5,10 +5,12 @@ mod audit;
 mod cost;
 mod found;
 mod found_later;
+mod history;
 mod legs;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;
+mod recovery;
 mod restored;
 mod say;
 

@@ -2,11 +2,12 @@
 
 use super::say::*;
 use quipu_core::driver::{Driver, Setup};
-use quipu_core::log::{Anchor, Frame, Log, MemoryLog, Settle};
+use quipu_core::log::{self, Anchor, Frame, Log, MemoryLog, Reader as _, Settle};
 use quipu_core::machine::{ItemKey, Machine, Registry, Stamp};
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::{genesis, registry};
 use quipu_core::records::{HeadRow, Record, Rows, Table, key_of_head, key_of_name, pack_into};
+use quipu_core::recovery::Limits;
 use quipu_core::store::{Due, MemoryStore, Reader, Store, StoreError};
 use quipu_core::verify::{self, Flaw, Met, Outside, Place};
 use quipu_core::words::{Book, Epoch, Kind, Number, Position, Signed, Timestamp};
@@ -57,7 +58,7 @@ fn log_of(frames: &[Frame]) -> MemoryLog {
     log
 }
 
-fn flaws(log: &dyn Log) -> Vec<(Place, Flaw)> {
+fn flaws(log: &dyn log::Reader) -> Vec<(Place, Flaw)> {
     let chain = verify::chain(log, Position::ZERO, &[], &mut |_| {}).expect("a readable log");
     let findings = chain.report.findings().iter();
     findings.map(|finding| (finding.place.clone(), finding.flaw.clone())).collect()
@@ -477,6 +478,7 @@ fn a_replay_names_the_first_row_that_differs() {
             ledger.store(),
             ledger.registry(),
             &mut scratch,
+            &Limits::default(),
             ledger.durable().now_limit,
             &mut |_| {},
         )
