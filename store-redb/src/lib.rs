@@ -3,3 +3,4 @@
 pub mod backend;
 pub mod file;
 pub mod guard;
+pub mod log;

@@ -1,0 +1,3 @@
+//! What a redb file, and the store and the log in it, must stand.
+
+mod log;
