@@ -8,8 +8,9 @@ use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
 use quipu_core::words::{Epoch, Position, Timestamp};
 use quipu_sim::disk::{Keep as Torn, SimDisk};
 use quipu_store_redb::backend::Pacing;
-use quipu_store_redb::file::Settings;
+use quipu_store_redb::file::{RedbFile, Settings};
 use quipu_store_redb::log::RedbLog;
+use redb::ReadableTable;
 
 /// No less than the room of an entry of 8 MiB.
 const ROOM: u64 = 10 << 20;
@@ -172,4 +173,46 @@ fn a_full_disk_is_found_before_anything_is_promised() {
     assert!(appended as u64 >= ROOM / log.room_of(300_000));
     assert!(matches!(log.tend(), Err(LogError::Full(_))));
     assert_eq!(frames(&log).expect("readable").len(), appended);
+}
+
+/// Sums of pages vouch for what redb wrote. That a row is the log's own is said by its seal.
+#[test]
+fn rows_that_the_log_has_not_written_are_damage() {
+    let made = || {
+        let disk = MemoryDisk::new();
+        let mut log = open(&disk).expect("it opens");
+        let epoch = log.take_epoch().expect("an epoch");
+        for len in [600_000, 900_000] {
+            let made = Frame { epoch, ..next_frame(&log, 1, len) };
+            assert_eq!(append(&mut log, made), Some(Finish::Durable));
+        }
+        disk
+    };
+    type Change = fn(&mut redb::Table<'_, (u64, u32), &[u8]>) -> Result<(), redb::Error>;
+    let changes: [(&str, Change); 4] = [
+        ("a bit", |table| {
+            let mut row = table.get((1, 1))?.expect("it is there").value().to_vec();
+            row[5_000] ^= 4;
+            table.insert((1, 1), row.as_slice())?;
+            Ok(())
+        }),
+        ("the last part", |table| table.remove((1, 2)).map(drop).map_err(Into::into)),
+        ("a part between", |table| table.remove((1, 1)).map(drop).map_err(Into::into)),
+        ("another frame's part", |table| {
+            let row = table.get((2, 1))?.expect("it is there").value().to_vec();
+            table.insert((1, 1), row.as_slice())?;
+            Ok(())
+        }),
+    ];
+    for (what, change) in changes {
+        let disk = made();
+        let file = RedbFile::open(&disk, Path::new("log"), &settings(), |_| Ok(())).expect("opens");
+        let frames = redb::TableDefinition::<(u64, u32), &[u8]>::new("frames");
+        file.commit(|transaction| change(&mut transaction.open_table(frames)?)).expect("changed");
+        file.close().expect("closed");
+        let log = open(&disk).expect("the last frame is whole");
+        let read = log.read(Position::new(1));
+        assert!(matches!(read, Err(LogError::Damaged(_))), "{what}: {read:?}");
+        assert!(log.read(Position::new(2)).is_ok(), "{what}");
+    }
 }
