@@ -986,7 +986,7 @@ fn upper_rows_hide_the_entries_of_lower_ones<P: Place>(place: P) {
                 match (number + round) % 5 {
                     0 => remove_head(rows, &plain(number)),
                     state => {
-                        put_head(rows, &plain(number), &cell(number + 40 * round, state as u8))
+                        put_head(rows, &plain(number), &cell(number + 40 * round, state as u8));
                     }
                 }
                 put_item(rows, Number::new(1 + number % 7), &item(number), &cell(3 + round, 1));

@@ -67,15 +67,15 @@ fn only_an_empty_store_is_filled_and_only_in_order() {
 
 #[test]
 fn a_store_that_is_not_whole_is_set_aside() {
-    let (rows, history) = rows();
+    let (rows, _) = rows();
     // More than one transaction takes, of keys that have no index.
-    let mut large = rows.clone();
+    let mut large = rows;
     for number in 0..66_u32 {
         let key = [&9_000_000_u32.to_be_bytes()[..], &number.to_be_bytes()].concat();
         large.push((Table::Key, key, vec![7; 1 << 20]));
     }
     let mut asides = 0;
-    for part in 0..large.len().min(5) {
+    for part in 0..3 {
         let disk = SimDisk::new();
         let (mut store, _) = open(&disk).expect("a store");
         // The backup ends with an error, near its end.
@@ -97,5 +97,4 @@ fn a_store_that_is_not_whole_is_set_aside() {
         asides += usize::from(matches!(opened, Opened::SetAside { .. }));
     }
     assert!(asides > 0, "some end behind the first transaction");
-    assert_eq!(model(&history, Position::new(5)).position(), Position::new(5));
 }

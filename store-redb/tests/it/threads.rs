@@ -95,7 +95,9 @@ fn readers_see_every_row_once_while_checkpoints_are_written() {
             }
             if round % 20 == 0 {
                 let before: Option<thread::ScopedJoinHandle<'_, ()>> = writing.take();
-                before.map(|before| before.join().expect("a checkpoint"));
+                if let Some(before) = before {
+                    before.join().expect("a checkpoint");
+                }
                 let frozen = store.freeze().expect("a freeze");
                 writing = Some(scope.spawn(move || {
                     let position = frozen.run().expect("a checkpoint");
