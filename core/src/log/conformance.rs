@@ -1,6 +1,6 @@
 //! The suite that every log passes, unchanged. It panics with what a log did wrong.
 
-use super::{Anchor, Finish, Frame, Log, LogError};
+use super::{Anchor, Finish, Frame, Log, LogError, Reader};
 use crate::words::{Epoch, Position, Timestamp};
 
 /// A log under test: one place, opened again and again.
@@ -31,6 +31,7 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     anchors_say_all_that_lies_before(place());
     history_is_dropped_from_its_beginning_only(place());
     what_was_promised_room_fits(place());
+    a_reader_sees_what_becomes_durable(place());
 }
 
 /// A frame of `events` events whose bytes are told apart by `seed`.
@@ -337,4 +338,21 @@ fn what_was_promised_room_fits<P: Place>(mut place: P) {
         append(&mut log, frame(epoch, next, 1, round as u8, len));
         assert!(log.room() >= room.saturating_sub(wanted), "an entry takes no more than its room");
     }
+}
+
+fn a_reader_sees_what_becomes_durable<P: Place>(mut place: P) {
+    let mut log = place.open();
+    let (early, epoch) = (log.reader(), log.take_epoch().expect("an epoch"));
+    for round in 0..5 {
+        let next = Position::new(1 + 2 * round);
+        assert_eq!(early.bounds().1, next);
+        assert_eq!(early.read(next).expect("readable"), None);
+        let made = frame(epoch, next, 2, round as u8, 700);
+        append(&mut log, made.clone());
+        assert_eq!(early.bounds(), log.bounds());
+        assert_eq!(early.read(next.plus(1)), Ok(Some(made)));
+        assert_eq!((early.anchor(), early.now_limit()), (log.anchor(), log.now_limit()));
+    }
+    let late = log.reader();
+    assert_eq!(late.read(Position::new(1)).expect("readable").expect("kept").events, 2);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Anchor, Finish, Frame, Log, LogError};
+use super::{Anchor, Finish, Frame, Log, LogError, Reader};
 use crate::words::{Epoch, Position, Timestamp};
 
 /// When an append to a [`MemoryLog`] ends.
@@ -114,6 +114,37 @@ impl Disk {
     }
 }
 
+impl Reader for MemoryLog {
+    fn bounds(&self) -> (Position, Position) {
+        let disk = self.disk();
+        (disk.start.position.plus(1), disk.next())
+    }
+
+    fn now_limit(&self) -> Timestamp {
+        let disk = self.disk();
+        disk.frames.iter().map(|frame| frame.now_limit).max().unwrap_or_default()
+    }
+
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
+        let disk = self.disk();
+        disk.kept(from)?;
+        let holds = |frame: &&Frame| frame.events > 0 && frame.last() >= from;
+        Ok(disk.frames.iter().find(holds).cloned())
+    }
+
+    fn anchor(&self) -> Anchor {
+        let disk = self.disk();
+        disk.frames.iter().fold(disk.start, |anchor, frame| anchor.then(frame))
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        let disk = self.disk();
+        disk.kept(at)?;
+        let before = disk.frames.iter().take_while(|frame| frame.last() < at);
+        Ok(before.fold(disk.start, |anchor, frame| anchor.then(frame)))
+    }
+}
+
 impl Log for MemoryLog {
     fn take_epoch(&mut self) -> Result<Epoch, LogError> {
         let mut disk = self.disk();
@@ -123,16 +154,6 @@ impl Log for MemoryLog {
         drop(disk);
         self.epoch = Some(epoch);
         Ok(epoch)
-    }
-
-    fn bounds(&self) -> (Position, Position) {
-        let disk = self.disk();
-        (disk.start.position.plus(1), disk.next())
-    }
-
-    fn now_limit(&self) -> Timestamp {
-        let disk = self.disk();
-        disk.frames.iter().map(|frame| frame.now_limit).max().unwrap_or_default()
     }
 
     fn append(&mut self, frame: Frame) -> Result<(), LogError> {
@@ -164,25 +185,6 @@ impl Log for MemoryLog {
         Some(finish)
     }
 
-    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
-        let disk = self.disk();
-        disk.kept(from)?;
-        let holds = |frame: &&Frame| frame.events > 0 && frame.last() >= from;
-        Ok(disk.frames.iter().find(holds).cloned())
-    }
-
-    fn anchor(&self) -> Anchor {
-        let disk = self.disk();
-        disk.frames.iter().fold(disk.start, |anchor, frame| anchor.then(frame))
-    }
-
-    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
-        let disk = self.disk();
-        disk.kept(at)?;
-        let before = disk.frames.iter().take_while(|frame| frame.last() < at);
-        Ok(before.fold(disk.start, |anchor, frame| anchor.then(frame)))
-    }
-
     fn room(&self) -> u64 {
         u64::MAX
     }
@@ -201,5 +203,17 @@ impl Log for MemoryLog {
         let start = disk.start;
         disk.start = disk.frames.drain(..gone).fold(start, |anchor, frame| anchor.then(&frame));
         Ok(disk.start.position.plus(1))
+    }
+
+    fn reader(&self) -> Arc<dyn Reader + Send + Sync> {
+        // It appends nothing, so all it has in common with this one is what is durable.
+        Arc::new(Self {
+            disk: Arc::clone(&self.disk),
+            settle: self.settle,
+            epoch: None,
+            begun: None,
+            finish: None,
+            closed: true,
+        })
     }
 }

@@ -5,6 +5,8 @@ mod memory;
 
 pub use memory::{MemoryLog, Settle};
 
+use std::sync::Arc;
+
 use crate::damage::Damage;
 use crate::words::{Epoch, Position, Timestamp};
 
@@ -119,14 +121,8 @@ pub enum LogError {
     Failed(String),
 }
 
-/// The ordered, durable sequence of frames.
-///
-/// Nothing may assume that durability is immediate, that the log is local, or that this
-/// process stays its writer. Every log passes [`conformance`].
-pub trait Log {
-    /// Takes over as the writer: gives an epoch above every other, and makes that durable.
-    fn take_epoch(&mut self) -> Result<Epoch, LogError>;
-
+/// Reads what is durable, while the writer goes on.
+pub trait Reader {
     /// The first position that is kept, and the next one to be written: behind the last frame
     /// that is known to be durable. One that ended otherwise counts only if a later opening
     /// finds it.
@@ -134,6 +130,24 @@ pub trait Log {
 
     /// The greatest `now_limit` of any durable frame.
     fn now_limit(&self) -> Timestamp;
+
+    /// The durable frame that holds a position, or the first one behind it that holds events.
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError>;
+
+    /// What all durable history hashes to.
+    fn anchor(&self) -> Anchor;
+
+    /// What all history before the frame that holds a position hashes to.
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError>;
+}
+
+/// The ordered, durable sequence of frames.
+///
+/// Nothing may assume that durability is immediate, that the log is local, or that this
+/// process stays its writer. Every log passes [`conformance`].
+pub trait Log: Reader {
+    /// Takes over as the writer: gives an epoch above every other, and makes that durable.
+    fn take_epoch(&mut self) -> Result<Epoch, LogError>;
 
     /// Begins to append a frame at the log's next position, under the epoch that this handle
     /// has taken; any other is fenced. One at a time: until [`finish`](Self::finish) has told
@@ -144,14 +158,8 @@ pub trait Log {
     /// durable is final: this handle appends no more.
     fn finish(&mut self) -> Option<Finish>;
 
-    /// The durable frame that holds a position, or the first one behind it that holds events.
-    fn read(&self, from: Position) -> Result<Option<Frame>, LogError>;
-
-    /// What all durable history hashes to.
-    fn anchor(&self) -> Anchor;
-
-    /// What all history before the frame that holds a position hashes to.
-    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError>;
+    /// A handle that reads what is durable, also what becomes durable later.
+    fn reader(&self) -> Arc<dyn Reader + Send + Sync>;
 
     /// How many bytes entries may still take without asking the world for room, each entry
     /// counted as [`room_of`](Self::room_of) counts it. Nothing is admitted beyond.

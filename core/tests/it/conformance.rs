@@ -2,10 +2,11 @@
 //! those in memory can do.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use quipu_core::disk::{self, Disk, DiskError, File, Keep, MemoryDisk};
 use quipu_core::log::conformance::{append, frame};
-use quipu_core::log::{self, Anchor, Finish, Frame, Log, LogError, MemoryLog, Settle};
+use quipu_core::log::{self, Anchor, Finish, Frame, Log, LogError, MemoryLog, Reader, Settle};
 use quipu_core::machine::Registry;
 use quipu_core::store::{self, MemoryStore};
 use quipu_core::words::{Epoch, Position, Timestamp};
@@ -45,17 +46,31 @@ struct SlowLog {
     asked: u32,
 }
 
-impl Log for SlowLog {
-    fn take_epoch(&mut self) -> Result<Epoch, LogError> {
-        self.log.take_epoch()
-    }
-
+impl Reader for SlowLog {
     fn bounds(&self) -> (Position, Position) {
         self.log.bounds()
     }
 
     fn now_limit(&self) -> Timestamp {
         self.log.now_limit()
+    }
+
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
+        self.log.read(from)
+    }
+
+    fn anchor(&self) -> Anchor {
+        self.log.anchor()
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        self.log.anchor_before(at)
+    }
+}
+
+impl Log for SlowLog {
+    fn take_epoch(&mut self) -> Result<Epoch, LogError> {
+        self.log.take_epoch()
     }
 
     fn append(&mut self, frame: Frame) -> Result<(), LogError> {
@@ -69,18 +84,6 @@ impl Log for SlowLog {
             self.log.settle(Finish::Durable, true);
         }
         self.log.finish()
-    }
-
-    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
-        self.log.read(from)
-    }
-
-    fn anchor(&self) -> Anchor {
-        self.log.anchor()
-    }
-
-    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
-        self.log.anchor_before(at)
     }
 
     fn room(&self) -> u64 {
@@ -97,6 +100,10 @@ impl Log for SlowLog {
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
         self.log.trim(before)
+    }
+
+    fn reader(&self) -> Arc<dyn Reader + Send + Sync> {
+        self.log.reader()
     }
 }
 

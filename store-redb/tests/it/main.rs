@@ -2,9 +2,12 @@
 
 mod bounds;
 mod conformance;
-mod crash;
-mod failure;
+mod crashes;
 mod fill;
+mod flips;
 mod log;
+mod paged;
 mod sample;
+mod store_crashes;
+mod store_failures;
 mod threads;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quipu_core::log::{Frame, Log, MemoryLog};
+use quipu_core::log::{Frame, MemoryLog, Reader};
 use quipu_core::machine::{Answer, Machine, Registry};
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::drop::{self, Drop};

@@ -1,0 +1,466 @@
+//! The file log: opens, appends, and keeps ahead of itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use quipu_core::disk::{AlignedBytes, Disk, File};
+use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
+use quipu_core::words::{Epoch, Position, Timestamp};
+
+use crate::ahead::Ahead;
+use crate::files::{check_gaps, numbers, sealed_before};
+use crate::footer::{Footer, Index};
+use crate::layout::{
+    FRAME_LEN_MAX, FrameHeader, HEADER_LEN, LogId, PAYLOAD_LEN_MAX, SECTOR, SegmentHeader,
+    checksum, frame_len, segment_name,
+};
+use crate::read::{Durable, FileReader, Sealed};
+use crate::segment::{Segment, Window, failed, payload_at};
+use crate::settings::Settings;
+use crate::tail::{At, Tail};
+use crate::writer::Writer;
+
+/// A log in segmented files below one directory, with one writer.
+pub struct FileLog<D: Disk> {
+    dir: PathBuf,
+    disk: D,
+    log: LogId,
+    settings: Settings,
+    reader: FileReader<D>,
+    ahead: Ahead<D>,
+    writer: Writer<D::File>,
+    /// The segment behind the current one. It has its name and no frame.
+    next: Option<Segment<D::File>>,
+    /// The segment that is being written, and where its next frame begins.
+    current: Segment<D::File>,
+    offset: u64,
+    /// Behind the last frame that was begun.
+    at: At,
+    /// The length of the segment that is made next.
+    capacity: u64,
+    /// Segments that were filled since the log was opened.
+    rolled: u64,
+    epoch: Option<Epoch>,
+    state: State,
+    _lock: D::Lock,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// The next frame can be appended.
+    Ready,
+    /// A frame is under way: where it ends, and its first position.
+    Writing { end: u64, first: Position },
+    /// An append ended, and nobody has asked how.
+    Ended(Finish),
+    /// Nothing can be appended any more.
+    Closed,
+}
+
+impl<D: Disk> FileLog<D> {
+    /// Makes a new log in a directory that is there. Power that goes meanwhile leaves a directory
+    /// in which it can be made again.
+    pub fn create(disk: D, dir: &Path, log: LogId, settings: &Settings) -> Result<Self, LogError> {
+        let lock = disk.try_lock(dir).map_err(failed)?;
+        if !numbers(&disk, dir)?.is_empty() {
+            return Err(LogError::Failed(format!("{} holds a log already", dir.display())));
+        }
+        let at = At {
+            number: 1,
+            next: Position::new(1),
+            anchor: Anchor::START,
+            epoch: Epoch::ZERO,
+            now_limit: Timestamp::ZERO,
+        };
+        Self::begin(disk, dir, log, settings, lock, Opening { at, number: 1, copies: Vec::new() })
+    }
+
+    /// Opens a log. Whatever no later frame vouches for is copied into a new segment and synced
+    /// before it counts: the cache may show what the disk never got.
+    pub fn open(disk: D, dir: &Path, log: LogId, settings: &Settings) -> Result<Self, LogError> {
+        let lock = disk.try_lock(dir).map_err(failed)?;
+        let numbers = numbers(&disk, dir)?;
+        check_gaps(dir, &numbers)?;
+        let tail = Tail::find(&disk, dir, &numbers, log)?;
+        let last = tail.segment.header.number;
+        let opening = Opening::after(&tail)?;
+        let (replaces, made) = (opening.number == last, opening.number);
+        let sealed = sealed_before(&disk, dir, log, &numbers, made)?;
+        // These were made ahead and never written to.
+        for number in numbers.iter().rev().filter(|number| **number > made) {
+            let path = dir.join(segment_name(*number));
+            disk.remove(&path).map_err(failed)?;
+        }
+        let proven = tail.unproven.first().map_or(tail.end, |(offset, _)| *offset);
+        let footer = Footer {
+            offset: proven,
+            next: opening.at.next,
+            last_number: opening.at.number - 1,
+            hash: opening.at.anchor.hash,
+            index: tail.index.before(proven),
+        };
+        let this = Self::begin(disk, dir, log, settings, lock, opening)?;
+        this.reader.durable_mut().sealed = sealed;
+        if !replaces {
+            seal(&tail.segment, &footer)?;
+        }
+        Ok(this)
+    }
+
+    /// Makes the segment with which an opening begins.
+    fn begin(
+        disk: D,
+        dir: &Path,
+        log: LogId,
+        settings: &Settings,
+        lock: D::Lock,
+        opening: Opening,
+    ) -> Result<Self, LogError> {
+        let settings = settings.sane();
+        let mut ahead = Ahead::open(disk.clone(), dir, settings.fill_bytes)?;
+        let Opening { mut at, number, copies } = opening;
+        let epoch = at.epoch.plus(1);
+        let first = at.next;
+        let copied: u64 = copies.iter().map(|frame| frame_len(frame.bytes.len())).sum();
+        let capacity = settings.segment_bytes_min.max(copied + FRAME_LEN_MAX + SECTOR as u64);
+        let header = SegmentHeader { log, number, epoch, capacity };
+        let mut offset = SECTOR as u64;
+        let mut index = Index::default();
+        let mut buffer = AlignedBytes::default();
+        let current = ahead.make(header, |segment| {
+            let proves = at.number - 1;
+            for frame in &copies {
+                let header = FrameHeader::of(frame, at.number, proves, &at.anchor);
+                pack(&header, &frame.bytes, segment.seed, offset, &mut buffer);
+                segment.file.write_direct(offset, &buffer).map_err(failed)?;
+                index.note(frame.first, offset);
+                at.pass(&header, &frame.bytes);
+                offset += buffer.len() as u64;
+            }
+            let opens = Frame {
+                epoch,
+                first: at.next,
+                events: 0,
+                now: at.now_limit,
+                now_limit: at.now_limit,
+                watermark: Position::new(at.next.get() - 1),
+                bytes: Vec::new(),
+            };
+            // It has no name before the sync has ended well, so it vouches for what it copies.
+            let mut header = FrameHeader::of(&opens, at.number, at.number - 1, &at.anchor);
+            header.opens = true;
+            pack(&header, &[], segment.seed, offset, &mut buffer);
+            segment.file.write_direct(offset, &buffer).map_err(failed)?;
+            index.note(at.next, offset);
+            at.pass(&header, &[]);
+            offset += buffer.len() as u64;
+            Ok(())
+        })?;
+        let durable = Durable {
+            sealed: Vec::new(),
+            current: current.clone(),
+            current_first: first,
+            index,
+            end: offset,
+            next: at.next,
+            anchor: at.anchor,
+            now_limit: at.now_limit,
+        };
+        let durable = Arc::new(RwLock::new(durable));
+        Ok(Self {
+            reader: FileReader::new(disk.clone(), dir.to_owned(), log, durable),
+            dir: dir.to_owned(),
+            disk,
+            log,
+            writer: Writer::new(settings.beside_bytes),
+            capacity: settings.segment_bytes_min,
+            settings,
+            ahead,
+            next: None,
+            current,
+            offset,
+            at,
+            rolled: 0,
+            epoch: None,
+            state: State::Ready,
+            _lock: lock,
+        })
+    }
+
+    /// Makes the segment behind the current one.
+    fn make_next(&mut self) -> Result<(), LogError> {
+        let header = SegmentHeader {
+            log: self.log,
+            number: self.current.header.number + 1,
+            epoch: self.at.epoch,
+            capacity: self.capacity,
+        };
+        self.next = Some(self.ahead.make(header, |_| Ok(()))?);
+        Ok(())
+    }
+
+    /// Goes on in the next segment, because the current one is too full for a frame.
+    fn roll(&mut self) -> Result<(), LogError> {
+        if self.next.is_none() {
+            self.make_next()?;
+        }
+        let Some(next) = self.next.take() else { return Err(LogError::Closed) };
+        let full = core::mem::replace(&mut self.current, next);
+        let sealed = {
+            let durable = &mut *self.reader.durable_mut();
+            let first = core::mem::replace(&mut durable.current_first, durable.next);
+            durable.sealed.push(Sealed { number: full.header.number, first });
+            durable.current = self.current.clone();
+            durable.end = SECTOR as u64;
+            Footer {
+                offset: self.offset,
+                next: durable.next,
+                last_number: self.at.number - 1,
+                hash: durable.anchor.hash,
+                index: core::mem::take(&mut durable.index),
+            }
+        };
+        self.offset = SECTOR as u64;
+        self.rolled += 1;
+        self.capacity = (self.capacity * 2).min(self.settings.segment_bytes_max);
+        seal(&full, &sealed)
+    }
+
+    fn begin_append(&mut self, frame: Frame) -> Result<(), LogError> {
+        let len = frame_len(frame.bytes.len());
+        if frame.bytes.len() > PAYLOAD_LEN_MAX {
+            let len = frame.bytes.len();
+            return Err(LogError::Full(format!("a frame of {len} bytes is too large")));
+        }
+        if self.offset + len > self.current.header.capacity {
+            self.roll()?;
+        }
+        let header = FrameHeader::of(&frame, self.at.number, self.at.number - 1, &self.at.anchor);
+        let (segment, offset) = (&self.current, self.offset);
+        pack(&header, &frame.bytes, segment.seed, offset, self.writer.buffer());
+        self.offset += len;
+        self.state = State::Writing { end: self.offset, first: frame.first };
+        self.writer.begin(&segment.file, offset);
+        self.at.pass_frame(&header, &frame);
+        Ok(())
+    }
+
+    fn ended(&mut self, end: u64, first: Position) {
+        let durable = &mut *self.reader.durable_mut();
+        durable.index.note(first, durable.end);
+        durable.end = end;
+        durable.next = self.at.next;
+        durable.anchor = self.at.anchor;
+        durable.now_limit = self.at.now_limit;
+    }
+
+    /// Whether an error leaves the log as it was.
+    fn close_unless_full<T>(&mut self, result: Result<T, LogError>) -> Result<T, LogError> {
+        if matches!(result, Err(ref error) if !matches!(error, LogError::Full(_))) {
+            self.state = State::Closed;
+        }
+        result
+    }
+}
+
+/// What an opening writes before anything else.
+struct Opening {
+    /// Behind the last frame that is proven.
+    at: At,
+    /// The number of the segment that is made.
+    number: u64,
+    /// The frames that count from this opening on.
+    copies: Vec<Frame>,
+}
+
+impl Opening {
+    fn after<F: File>(tail: &Tail<F>) -> Result<Self, LogError> {
+        let last = tail.segment.header.number;
+        // A segment that holds nothing but an opening may have a name that is not durable, though
+        // its directory could be listed. So it is made anew, of what it shows.
+        let number = if tail.only_opened { last } else { last + 1 };
+        let mut window = Window::new();
+        let mut copies = Vec::new();
+        let mut at = None;
+        for (offset, header) in tail.to_copy()? {
+            at.get_or_insert_with(|| At::before(&header));
+            if header.events == 0 {
+                continue;
+            }
+            let payload = window.payload(&tail.segment, offset, &header, Window::AHEAD)?;
+            let payload = payload.ok_or_else(|| {
+                tail.segment.damaged(offset, "the frame changed while it was read")
+            })?;
+            copies.push(header.frame(payload));
+        }
+        let mut at = at.unwrap_or_else(|| tail.at.clone());
+        // Whoever opened before has a lower epoch, and time was promised up to the last limit.
+        at.epoch = tail.at.epoch.max(tail.segment.header.epoch);
+        at.now_limit = tail.at.now_limit;
+        Ok(Self { at, number, copies })
+    }
+}
+
+impl<D: Disk> Reader for FileLog<D> {
+    fn bounds(&self) -> (Position, Position) {
+        self.reader.bounds()
+    }
+
+    fn now_limit(&self) -> Timestamp {
+        self.reader.now_limit()
+    }
+
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
+        self.reader.read(from)
+    }
+
+    fn anchor(&self) -> Anchor {
+        self.reader.anchor()
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        self.reader.anchor_before(at)
+    }
+}
+
+impl<D: Disk> Log for FileLog<D> {
+    fn take_epoch(&mut self) -> Result<Epoch, LogError> {
+        if let Some(taken) = self.epoch {
+            if self.state != State::Ready {
+                return Err(LogError::Closed);
+            }
+            // Another writer on this handle: a frame of its own says so, durably.
+            let epoch = taken.plus(1);
+            let (first, now_limit) = (self.at.next, self.at.now_limit);
+            let watermark = Position::new(first.get() - 1);
+            let now = now_limit;
+            let bytes = Vec::new();
+            self.append(Frame {
+                epoch: taken,
+                first,
+                events: 0,
+                now,
+                now_limit,
+                watermark,
+                bytes,
+            })?;
+            self.writer.wait();
+            if self.finish() != Some(Finish::Durable) {
+                return Err(LogError::Closed);
+            }
+            self.at.epoch = epoch;
+        }
+        self.epoch = Some(self.at.epoch);
+        Ok(self.at.epoch)
+    }
+
+    fn append(&mut self, frame: Frame) -> Result<(), LogError> {
+        if self.state != State::Ready {
+            return Err(LogError::Closed);
+        }
+        if self.epoch != Some(frame.epoch) {
+            self.state = State::Closed;
+            return Err(LogError::Fenced);
+        }
+        if frame.first != self.at.next {
+            return Err(LogError::NotNext { next: self.at.next, found: frame.first });
+        }
+        let begun = self.begin_append(frame);
+        self.close_unless_full(begun)
+    }
+
+    fn finish(&mut self) -> Option<Finish> {
+        if let State::Writing { end, first } = self.state {
+            let finish = self.writer.poll()?;
+            if finish == Finish::Durable {
+                self.ended(end, first);
+            }
+            self.state = State::Ended(finish);
+        }
+        let State::Ended(finish) = self.state else { return None };
+        self.state = if finish == Finish::Durable { State::Ready } else { State::Closed };
+        Some(finish)
+    }
+
+    fn room(&self) -> u64 {
+        if self.state == State::Closed {
+            return 0;
+        }
+        let left = self.current.header.capacity - self.offset;
+        // A frame that does not fit into what is left of a segment wastes it.
+        let behind = self.next.as_ref().map_or(0, |next| {
+            next.header.capacity - SECTOR as u64 + left.saturating_sub(FRAME_LEN_MAX)
+        });
+        left.max(behind)
+    }
+
+    fn room_of(&self, entry_len: usize) -> u64 {
+        frame_len(entry_len)
+    }
+
+    fn tend(&mut self) -> Result<bool, LogError> {
+        if self.state == State::Closed {
+            return Err(LogError::Closed);
+        }
+        let left = self.current.header.capacity - self.offset;
+        let result = if self.next.is_some() {
+            // A log that fills segments gets a second one ahead.
+            match self.rolled {
+                0 => Ok(false),
+                _ => self.ahead.fill(self.capacity).map(|is_ready| !is_ready),
+            }
+        } else if self.ahead.has_spare() || left < FRAME_LEN_MAX.max(self.capacity / 2) {
+            self.make_next().map(|()| true)
+        } else {
+            self.ahead.fill(self.capacity).map(|_| true)
+        };
+        self.close_unless_full(result)
+    }
+
+    fn trim(&mut self, before: Position) -> Result<Position, LogError> {
+        loop {
+            let (number, first) = {
+                let durable = self.reader.durable();
+                let behind = durable.sealed.get(1).map_or(durable.current_first, |next| next.first);
+                match durable.sealed.first() {
+                    Some(segment) if behind <= before => (segment.number, segment.first),
+                    _ => return Ok(durable.first()),
+                }
+            };
+            // One at a time, oldest first, each durably: no crash leaves a gap.
+            let path = self.dir.join(segment_name(number));
+            let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(&self.dir));
+            self.close_unless_full(removed.map_err(failed))?;
+            let durable = &mut *self.reader.durable_mut();
+            durable.sealed.retain(|segment| (segment.number, segment.first) != (number, first));
+        }
+    }
+
+    fn reader(&self) -> Arc<dyn Reader + Send + Sync> {
+        Arc::new(self.reader.another())
+    }
+}
+
+/// Ends a segment with its footer, and gives back what of it was not used. The footer is durable
+/// before the file is cut, so one that is cut and has none is damaged.
+fn seal<F: File>(segment: &Segment<F>, footer: &Footer) -> Result<(), LogError> {
+    let bytes = footer.encode(segment.seed);
+    let len = footer.offset + bytes.len() as u64;
+    segment.file.write_at(footer.offset, &bytes).map_err(failed)?;
+    segment.file.sync().map_err(failed)?;
+    if len < segment.header.capacity {
+        segment.file.set_len(len).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Packs a frame for its place.
+fn pack(header: &FrameHeader, payload: &[u8], seed: u64, offset: u64, out: &mut AlignedBytes) {
+    out.clear();
+    out.extend_from_slice(&[0; HEADER_LEN]);
+    out.extend_from_slice(payload);
+    out.resize(frame_len(payload.len()) as usize, 0);
+    let payload_sum = checksum(payload, seed, payload_at(offset));
+    let header = FrameHeader { payload_sum, ..header.clone() };
+    out[..HEADER_LEN].copy_from_slice(&header.encode(seed, offset));
+}

@@ -1,0 +1,3 @@
+//! The file log under test.
+
+mod conformance;

@@ -1,0 +1,241 @@
+//! A paged file by itself: what it gives back, where it looks for room, when it stops.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quipu_core::disk::{Disk, File, MemoryDisk};
+use quipu_sim::disk::{Fault, SimDisk, SimFile, When};
+use quipu_store_redb::backend::{Pacing, PagedFile};
+use quipu_store_redb::file::{RedbFile, set_aside};
+use quipu_store_redb::guard::Trouble;
+use redb::StorageBackend;
+
+use super::log::settings;
+
+const PAGE: u64 = 4_096;
+
+fn path() -> &'static Path {
+    Path::new("file")
+}
+
+fn create(disk: &SimDisk, pacing: Pacing) -> PagedFile<SimFile> {
+    PagedFile::create(disk.create(path()).expect("a new file"), path(), 7, pacing).expect("made")
+}
+
+fn page(seed: u64) -> Vec<u8> {
+    (0..PAGE).map(|index| (seed * 31 + index * 7) as u8).collect()
+}
+
+fn trouble(error: &std::io::Error) -> Trouble {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Trouble>());
+    inner.expect("what goes wrong is said").clone()
+}
+
+fn offset_of(error: &std::io::Error) -> u64 {
+    let Trouble::Rotten(damage) = trouble(error) else { panic!("{error}") };
+    assert_eq!(damage.file, path());
+    damage.offset
+}
+
+#[test]
+fn pages_come_back_across_groups_and_more_sums_than_are_kept() {
+    let disk = SimDisk::new();
+    let paged = create(&disk, Pacing::none());
+    // Two groups whose sums share a place in memory, and the bounds of some groups.
+    let pages = [1, 2, 510, 511, 512, 513, 1_023, 1_024, 512 * 512, 512 * 512 + 1];
+    paged.set_len(512 * 520 * PAGE).expect("longer");
+    paged.write(0, &[9; 320]).expect("a header");
+    for number in pages {
+        paged.write(number * PAGE, &page(number)).expect("written");
+    }
+    paged.sync_data().expect("synced");
+    let again = || PagedFile::open(disk.open(path()).expect("there"), path(), 7, Pacing::none());
+    for paged in [paged, again().expect("it opens")] {
+        assert_eq!(paged.len().expect("a length"), 512 * 520 * PAGE);
+        for number in pages {
+            let mut bytes = page(0);
+            paged.read(number * PAGE, &mut bytes).expect("readable");
+            assert!(bytes == page(number), "page {number}");
+        }
+        let mut run = vec![0; 4 * PAGE as usize];
+        paged.read(510 * PAGE, &mut run).expect("a run over two groups");
+        assert!(run[2 * PAGE as usize..][..PAGE as usize] == page(512));
+    }
+    let other = PagedFile::open(disk.open(path()).expect("there"), path(), 8, Pacing::none());
+    assert!(matches!(other, Err(Trouble::Rotten(_))), "another ledger's file");
+}
+
+#[test]
+fn what_nobody_wrote_is_not_read() {
+    let disk = SimDisk::new();
+    let paged = create(&disk, Pacing::none());
+    paged.set_len(600 * PAGE).expect("longer");
+    for number in [5, 599] {
+        paged.write(number * PAGE, &page(number)).expect("written");
+    }
+    let mut bytes = page(0);
+    // A group begins with its sums, and the file with its front.
+    let error = paged.read(6 * PAGE, &mut bytes).expect_err("nobody wrote it");
+    assert_eq!(offset_of(&error), (2 + 6) * PAGE);
+    let error = paged.read(600 * PAGE, &mut bytes).expect_err("behind the end");
+    assert_eq!(offset_of(&error), (3 + 600) * PAGE);
+    assert!(paged.read(u64::MAX - PAGE + 1, &mut bytes).is_err());
+    assert!(paged.read(100, &mut bytes[..10]).is_err(), "no whole page");
+    drop(paged);
+
+    // What goes and comes back is new.
+    let paged = create(&SimDisk::new(), Pacing::none());
+    paged.set_len(600 * PAGE).expect("longer");
+    for number in [5, 300, 599] {
+        paged.write(number * PAGE, &page(number)).expect("written");
+    }
+    paged.set_len(100 * PAGE).expect("shorter");
+    paged.set_len(600 * PAGE).expect("longer");
+    paged.read(5 * PAGE, &mut bytes).expect("it stayed");
+    for number in [300, 599] {
+        assert!(paged.read(number * PAGE, &mut bytes).is_err(), "page {number}");
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_a_page_or_its_sum_is_named() {
+    let disk = SimDisk::new();
+    let paged = create(&disk, Pacing::none());
+    paged.set_len(600 * PAGE).expect("longer");
+    paged.write(0, &[9; 320]).expect("a header");
+    for number in 1..600 {
+        paged.write(number * PAGE, &page(number)).expect("written");
+    }
+    paged.sync_data().expect("synced");
+    let mut bytes = page(0);
+    for step in 0..5_000_u64 {
+        let number = 1 + step * 7 % 599;
+        let at = (number + 2 + number / 512) * PAGE;
+        let sums_at = PAGE + number / 512 * 513 * PAGE;
+        let flipped = match step % 5 {
+            0 => sums_at + number % 512 * 8 + step % 8,
+            _ => at + step * 1_009 % PAGE,
+        };
+        let file = disk.open(path()).expect("there");
+        let paged = PagedFile::open(file, path(), 7, Pacing::none()).expect("it opens");
+        disk.flip(path(), flipped, (step % 8) as u8).expect("within the file");
+        let error = paged.read(number * PAGE, &mut bytes).expect_err("it is rotten");
+        assert_eq!(offset_of(&error), at);
+        disk.flip(path(), flipped, (step % 8) as u8).expect("within the file");
+    }
+}
+
+#[test]
+fn nothing_is_written_after_a_failure() {
+    for fault in [Fault::FailSync, Fault::FailWrite] {
+        let disk = SimDisk::new();
+        let paged = create(&disk, Pacing::none());
+        paged.set_len(10 * PAGE).expect("longer");
+        paged.write(PAGE, &page(1)).expect("written");
+        disk.schedule(fault.clone(), When::nth(1));
+        let failed = match fault {
+            Fault::FailSync => paged.sync_data(),
+            _ => paged.write(2 * PAGE, &page(2)),
+        };
+        let failed = trouble(&failed.expect_err("it fails"));
+        let operations = disk.operations();
+        for again in [paged.sync_data(), paged.write(PAGE, &page(3)), paged.set_len(20 * PAGE)] {
+            assert_eq!(trouble(&again.expect_err("it is final")), failed);
+        }
+        assert!(paged.reserve(1 << 20, PAGE).is_err());
+        assert_eq!(disk.operations(), operations, "the disk is left alone");
+    }
+}
+
+#[test]
+fn a_large_commit_syncs_as_it_goes() {
+    let disk = SimDisk::new();
+    let paces = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&paces);
+    let pace = Arc::new(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let paged = create(&disk, Pacing { sync_every_bytes: 64 * PAGE, pace });
+    paged.set_len(1_000 * PAGE).expect("longer");
+    for number in 1..=640 {
+        paged.write(number * PAGE, &page(number)).expect("written");
+        assert!(disk.pending() < 200, "what waits for a sync is bounded");
+    }
+    assert_eq!(paces.load(Ordering::Relaxed), 10);
+}
+
+#[test]
+fn room_is_taken_ahead_and_kept() {
+    let disk = SimDisk::new();
+    let paged = create(&disk, Pacing::none());
+    paged.set_len(256 * PAGE).expect("longer");
+    assert!(!paged.has_room(1 << 20, PAGE));
+    disk.set_capacity(Some(disk.used() + (1 << 20)));
+    assert!(matches!(paged.reserve(1 << 20, PAGE), Err(Trouble::Full(_))));
+    disk.set_capacity(None);
+    paged.reserve(1 << 20, PAGE).expect("it was no failure");
+    assert!(paged.has_room(1 << 20, PAGE));
+    disk.set_capacity(Some(disk.used()));
+    for pages in [512, 100, 512, 256] {
+        paged.set_len(pages * PAGE).expect("there is room");
+    }
+    for number in 1..256 {
+        paged.write(number * PAGE, &page(number)).expect("there is room");
+    }
+    paged.sync_data().expect("synced");
+}
+
+#[test]
+fn a_file_is_set_aside_under_a_name_of_its_own() {
+    let disk = MemoryDisk::new();
+    for number in 1..=3 {
+        let file = RedbFile::open(&disk, path(), &settings(), |_| Ok(())).expect("it is made");
+        file.close().expect("closed");
+        let aside = set_aside(&disk, path()).expect("set aside");
+        assert_eq!(aside, Path::new(&format!("file.damaged-{number}")));
+    }
+    assert_eq!(disk.list(Path::new("")).expect("names").len(), 3);
+}
+
+/// A panic within redb ends a call, not a process; and after it nothing is written, for redb
+/// would commit in one step when it is closed.
+#[test]
+fn a_panic_is_contained_and_final() {
+    let disk = SimDisk::new();
+    let file = RedbFile::open(&disk, path(), &settings(), |_| Ok(())).expect("it is made");
+    let panicked: Result<(), Trouble> = file.commit(|_| panic!("as redb might"));
+    let Err(Trouble::Rotten(damage)) = panicked else { panic!("{panicked:?}") };
+    assert!(damage.why.contains("as redb might"), "{damage}");
+    let operations = disk.operations();
+    assert!(file.commit(|_| Ok(())).is_err());
+    assert!(file.close().is_err());
+    assert_eq!(disk.operations(), operations, "the disk is left alone");
+    let file = RedbFile::open(&disk, path(), &settings(), |_| Ok(())).expect("it opens again");
+    file.commit(|_| Ok(())).expect("and goes on");
+}
+
+#[test]
+fn a_crash_while_a_file_is_made_leaves_one_that_opens_or_none() {
+    let make = |disk: &SimDisk| {
+        let file = RedbFile::open(disk, path(), &settings(), |_| Ok(()));
+        file.and_then(RedbFile::close)
+    };
+    let disk = SimDisk::new();
+    make(&disk).expect("it is made");
+    for at in 1..=disk.operations() {
+        for seed in 0..4 {
+            let disk = SimDisk::new();
+            disk.die_at(at);
+            assert!(make(&disk).is_err(), "operation {at}");
+            let disk = disk.image(quipu_sim::disk::Keep::Torn(seed));
+            make(&disk).expect("it is made anew, or opens");
+            make(&disk).expect("it opens");
+            assert_eq!(disk.list(Path::new("")).expect("names"), ["file"]);
+        }
+    }
+    // A file that was there before under the new one's name is no file of anybody.
+    let disk = SimDisk::new();
+    disk.create(Path::new("file.new")).expect("a file").write_at(0, b"half").expect("written");
+    make(&disk).expect("it is made");
+}
