@@ -7,19 +7,24 @@
 //! base.quipu        where history was trimmed: the rows as of a position that is still kept
 //! ```
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use quipu_core::commit::Published;
 use quipu_core::disk::{Disk, DiskError};
-use quipu_core::log::{Log as _, LogError, Reader as _};
+use quipu_core::log::{self, Anchor, Log as _, LogError, Reader as _};
 use quipu_core::machine::Registry;
 use quipu_core::recovery::{Limits, Progress, recover};
 use quipu_core::store::{Reader as _, Store as _};
 use quipu_core::words::{Epoch, Position};
 use quipu_log_file::{FileLog, LogId};
-use quipu_store_redb::{Opened, RedbLog, RedbStore};
+use quipu_store_redb::backend::Pacing;
+use quipu_store_redb::log::RedbLog;
+use quipu_store_redb::store::{Opened, RedbStore};
+use quipu_store_redb::{file, store};
 
-use crate::backup::Backup;
+use crate::backup::{self, Backup, BackupManifest};
 use crate::error::OpenError;
 use crate::log::AnyLog;
 use crate::manifest::{FORMAT, LedgerId, LogKind, MANIFEST, MANIFEST_NEW, Manifest, Origin};
@@ -30,7 +35,6 @@ pub(crate) const STORE: &str = "store";
 pub(crate) const STORE_REDB: &str = "store/store.redb";
 pub(crate) const BASE: &str = "base.quipu";
 pub(crate) const BASE_NEW: &str = "base.new";
-pub(crate) const SCRATCH: &str = "verify";
 
 /// How a ledger is opened.
 #[derive(Clone)]
@@ -42,7 +46,7 @@ pub struct Options {
     /// What a log in redb may keep in memory, in bytes.
     pub log_cache_bytes: usize,
     /// What the store may take.
-    pub store: quipu_store_redb::StoreSettings,
+    pub store: store::Settings,
     /// What recovery may take.
     pub limits: Limits,
 }
@@ -53,7 +57,7 @@ impl Default for Options {
             log: LogKind::Files,
             files: quipu_log_file::Settings::default(),
             log_cache_bytes: 16 << 20,
-            store: quipu_store_redb::StoreSettings::default(),
+            store: store::Settings::default(),
             limits: Limits::default(),
         }
     }
@@ -83,7 +87,7 @@ impl<D: Disk> Files<D> {
         registry: &Registry,
         options: &Options,
     ) -> Result<Self, OpenError> {
-        Self::make(disk, id, None, registry, options, |_| Ok(()))
+        Self::make(disk, id, None, registry, options, Ok)
     }
 
     /// The same, with what `fill` puts into it before it counts.
@@ -93,7 +97,7 @@ impl<D: Disk> Files<D> {
         origin: Option<Origin>,
         registry: &Registry,
         options: &Options,
-        fill: impl FnOnce(&mut Self) -> Result<(), OpenError>,
+        fill: impl FnOnce(Self) -> Result<Self, OpenError>,
     ) -> Result<Self, OpenError> {
         let lock = disk.try_lock(Path::new(""))?;
         match Manifest::read(&disk)? {
@@ -101,7 +105,7 @@ impl<D: Disk> Files<D> {
             Some(_) => clear(&disk)?,
             None => check_is_empty(&disk)?,
         }
-        let stopped = quipu_core::log::Anchor::START;
+        let stopped = Anchor::START;
         let log = options.log;
         let manifest = Manifest { format: FORMAT, is_whole: false, id, log, origin, stopped };
         manifest.write(&disk)?;
@@ -114,10 +118,8 @@ impl<D: Disk> Files<D> {
         disk.sync_dir(Path::new(""))?;
         let log = open_log(&disk, &manifest, options, true)?;
         let store_path = Path::new(STORE_REDB);
-        let (store, found) =
-            RedbStore::open(&disk, store_path, id.0, registry, &options.store)?;
-        let mut made = Self { disk, manifest, log, store, found, _lock: lock };
-        fill(&mut made)?;
+        let (store, found) = RedbStore::open(&disk, store_path, id.0, registry, &options.store)?;
+        let mut made = fill(Self { disk, manifest, log, store, found, _lock: lock })?;
         made.manifest.is_whole = true;
         made.manifest.write(&made.disk)?;
         Ok(made)
@@ -144,14 +146,13 @@ impl<D: Disk> Files<D> {
         }
         let id = manifest.id.0;
         let store_path = Path::new(STORE_REDB);
-        let (mut store, found) =
-            RedbStore::open(&disk, store_path, id, registry, &options.store)?;
+        let (mut store, found) = RedbStore::open(&disk, store_path, id, registry, &options.store)?;
         if let Some(mut base) = base
             && store.position().plus(1) < log.bounds().0
         {
             // What was dropped of the log cannot be replayed: the copy stands in for it.
             let position = base.manifest().position;
-            base.rows(&mut |rows| Ok(store.fill(rows, position)?))?;
+            base.rows(|rows| Ok(store.fill(rows, position)?))?;
         }
         Ok(Self { disk, manifest, log, store, found, _lock: lock })
     }
@@ -165,8 +166,7 @@ impl<D: Disk> Files<D> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Epoch, Published), OpenError> {
         let epoch = self.log.take_epoch()?;
-        let published =
-            recover(&self.log, &mut self.store, registry, &options.limits, progress)?;
+        let published = recover(&self.log, &mut self.store, registry, &options.limits, progress)?;
         Ok((epoch, published))
     }
 
@@ -178,26 +178,67 @@ impl<D: Disk> Files<D> {
         self.manifest.write(&self.disk)
     }
 
+    /// Lends log and store to whoever drives them, and gives them back.
+    pub fn with_log_and_store(
+        self,
+        with: impl FnOnce(AnyLog<D>, RedbStore<D>) -> Result<(AnyLog<D>, RedbStore<D>), OpenError>,
+    ) -> Result<Self, OpenError> {
+        let Self { disk, manifest, log, store, found, _lock } = self;
+        let (log, store) = with(log, store)?;
+        Ok(Self { disk, manifest, log, store, found, _lock })
+    }
+
+    /// Takes a snapshot from which a backup can be written on any thread, while writing goes on.
+    pub fn begin_backup(&mut self) -> Result<BackupJob, OpenError> {
+        let snapshot = self.store.snapshot()?;
+        let log = self.log.reader();
+        let position = snapshot.position();
+        let (first, next) = log.bounds();
+        let start = if first < next { log.anchor_before(first)? } else { log.anchor() };
+        let manifest = BackupManifest {
+            ledger: self.manifest.id,
+            position,
+            anchor: log.anchor_before(position.plus(1))?,
+            start,
+            now_limit: log.now_limit(),
+        };
+        Ok(BackupJob { manifest, log, snapshot })
+    }
+
     /// Drops history before a position, as far as that goes in whole pieces, once a copy of all
     /// rows stands in for it that is durable and has been read again. Gives the first position
     /// that is kept.
     pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
-        let snapshot = self.store.snapshot()?;
-        let position = snapshot.position();
-        let at = self.log.anchor_before(position.plus(1))?;
-        let before = before.min(position.plus(1));
-        let manifest = crate::backup::BackupManifest {
-            ledger: self.manifest.id,
-            position,
-            anchor: at,
-            start: at,
-            now_limit: self.log.now_limit(),
-        };
-        crate::backup::to_file(&self.disk, BASE_NEW, BASE, |out| {
-            crate::backup::write(out, &manifest, None, &*snapshot, &mut |_| {})
-        })?;
-        Backup::open_file(&self.disk, BASE)?.check(&mut |_| {})?;
+        let copy = self.begin_backup()?;
+        let before = before.min(copy.manifest.position.plus(1));
+        backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
+        backup::open_file(&self.disk, BASE)?.check(&mut |_| {})?;
         Ok(self.log.trim(before)?)
+    }
+}
+
+/// A backup that can be written.
+pub struct BackupJob {
+    /// What it is of.
+    pub manifest: BackupManifest,
+    log: Arc<dyn log::Reader + Send + Sync>,
+    snapshot: Arc<dyn quipu_core::store::Reader>,
+}
+
+impl BackupJob {
+    /// Writes the backup. `progress` is told each position whose history is in it.
+    pub fn write(
+        &self,
+        out: &mut dyn io::Write,
+        progress: &mut dyn FnMut(Position),
+    ) -> Result<(), OpenError> {
+        backup::write(out, &self.manifest, Some(&*self.log), &*self.snapshot, progress)
+    }
+
+    /// Writes the rows alone.
+    fn write_rows(&self, out: &mut dyn io::Write) -> Result<(), OpenError> {
+        let manifest = BackupManifest { start: self.manifest.anchor, ..self.manifest };
+        backup::write(out, &manifest, None, &*self.snapshot, &mut |_| {})
     }
 }
 
@@ -269,28 +310,30 @@ fn open_log<D: Disk>(
         LogKind::Files => {
             AnyLog::Files(Box::new(FileLog::open(disk.clone(), dir, id, &options.files)?))
         }
-        LogKind::Redb => {
-            let (front, _) = id.0.split_first_chunk::<8>().expect("sixteen bytes");
-            let settings = quipu_store_redb::FileSettings {
-                // Not the store's: a file of the one never passes for the other.
-                id: !u64::from_le_bytes(*front),
-                cache_bytes: options.log_cache_bytes,
-                pacing: quipu_store_redb::Pacing::none(),
-            };
-            let path = Path::new(LOG_REDB);
-            AnyLog::Redb(Box::new(RedbLog::open(disk, path, &settings, LOG_ROOM_BYTES)?))
-        }
+        LogKind::Redb => AnyLog::Redb(Box::new(open_redb_log(disk, manifest, options)?)),
     })
+}
+
+pub(crate) fn open_redb_log<D: Disk>(
+    disk: &D,
+    manifest: &Manifest,
+    options: &Options,
+) -> Result<RedbLog, LogError> {
+    let (front, _) = manifest.id.0.split_first_chunk::<8>().expect("sixteen bytes");
+    let settings = file::Settings {
+        // Not the store's: a file of the one never passes for the other.
+        id: !u64::from_le_bytes(*front),
+        cache_bytes: options.log_cache_bytes,
+        pacing: Pacing::none(),
+    };
+    RedbLog::open(disk, Path::new(LOG_REDB), &settings, LOG_ROOM_BYTES)
 }
 
 /// The room that a log in redb makes ahead of need.
 const LOG_ROOM_BYTES: u64 = 12 << 20;
 
 /// Holds a log against what was noted of it at the last clean stop.
-pub(crate) fn check_log(
-    log: &dyn quipu_core::log::Reader,
-    manifest: &Manifest,
-) -> Result<(), OpenError> {
+pub(crate) fn check_log(log: &dyn log::Reader, manifest: &Manifest) -> Result<(), OpenError> {
     let stopped = manifest.stopped;
     let (first, next) = log.bounds();
     let last = Position::new(next.get() - 1);
@@ -306,15 +349,15 @@ pub(crate) fn check_log(
 /// The copy that stands in for what was dropped of a log, if anything was.
 pub(crate) fn base_for<D: Disk>(
     disk: &D,
-    log: &dyn quipu_core::log::Reader,
+    log: &dyn log::Reader,
     manifest: &Manifest,
-) -> Result<Option<Backup<impl std::io::Read + use<D>>>, OpenError> {
+) -> Result<Option<Backup<impl io::Read + use<D>>>, OpenError> {
     let (first, _) = log.bounds();
     if first == Position::new(1) {
         return Ok(None);
     }
     let missing = OpenError::HistoryMissing { first };
-    let base = match Backup::open_file(disk, BASE) {
+    let base = match backup::open_file(disk, BASE) {
         Err(OpenError::Disk(DiskError::NotFound(_))) => return Err(missing),
         base => base?,
     };
@@ -328,11 +371,6 @@ pub(crate) fn base_for<D: Disk>(
         Err(LogError::Trimmed(_)) => Err(missing),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Every name that a ledger's folder may hold.
-pub(crate) fn is_ours(name: &str) -> bool {
-    [MANIFEST, MANIFEST_NEW, LOG, STORE, BASE, BASE_NEW, SCRATCH].contains(&name)
 }
 
 /// A path below the root.

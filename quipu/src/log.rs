@@ -6,7 +6,7 @@ use quipu_core::disk::Disk;
 use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
 use quipu_core::words::{Epoch, Position, Timestamp};
 use quipu_log_file::FileLog;
-use quipu_store_redb::RedbLog;
+use quipu_store_redb::log::RedbLog;
 
 /// A log of either kind.
 pub enum AnyLog<D: Disk> {

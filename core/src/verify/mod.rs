@@ -228,6 +228,10 @@ pub enum Flaw {
     #[error("the frames do not hash to what the log says of its end")]
     End,
 
+    /// A row is not what the log leads to.
+    #[error("{0}")]
+    Differs(String),
+
     /// No machine is registered for a row's kind.
     #[error("no machine is registered for {0:?}")]
     UnknownKind(Kind),

@@ -23,7 +23,7 @@
 mod read;
 mod write;
 
-pub use read::{Backup, Contents};
+pub use read::{Backup, Contents, open_file};
 pub use write::{to_file, write};
 
 use quipu_core::damage::Damage;

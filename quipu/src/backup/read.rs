@@ -8,7 +8,7 @@ use quipu_core::log::{Frame, LogError};
 use quipu_core::records::Table;
 use quipu_core::store::StoreError;
 use quipu_core::words::{Epoch, Position, Timestamp};
-use quipu_store_redb::WholeRow;
+use quipu_store_redb::store::WholeRow;
 
 use super::{BACK_LEN, BLOCK_LEN_MAX, BackupManifest, FRONT_LEN, HEADER_LEN, What, checksum};
 use crate::error::OpenError;
@@ -243,9 +243,8 @@ impl<R: io::Read> Backup<R> {
         if read < FRONT_LEN {
             return Err(OpenError::BackupCut(self.offset + read as u64));
         }
-        let half = |at: usize| {
-            u32::from_le_bytes(self.block[at..at + 4].try_into().expect("four bytes"))
-        };
+        let half =
+            |at: usize| u32::from_le_bytes(self.block[at..at + 4].try_into().expect("four bytes"));
         let (what, len) = (half(0), half(4) as usize);
         let start = self.offset;
         let damaged = |why: &str| OpenError::Damaged(Damage::new(&self.name, start, why));
@@ -315,16 +314,13 @@ impl<F: File> io::Read for Source<F> {
     }
 }
 
-
-impl Backup<io::Empty> {
-    /// Begins to read a backup that is a file.
-    pub fn open_file<D: Disk>(
-        disk: &D,
-        name: &str,
-    ) -> Result<Backup<impl io::Read + use<D>>, OpenError> {
-        let file = disk.open(&path(name))?;
-        let len = file.byte_len()?;
-        let source = Source { file, offset: 0, len };
-        Backup::open(io::BufReader::with_capacity(1 << 20, source), name)
-    }
+/// Begins to read a backup that is a file.
+pub fn open_file<D: Disk>(
+    disk: &D,
+    name: &str,
+) -> Result<Backup<impl io::Read + use<D>>, OpenError> {
+    let file = disk.open(&path(name))?;
+    let len = file.byte_len()?;
+    let source = Source { file, offset: 0, len };
+    Backup::open(io::BufReader::with_capacity(1 << 20, source), name)
 }

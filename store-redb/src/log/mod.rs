@@ -36,6 +36,9 @@ pub struct RedbLog {
     room_bytes: u64,
 }
 
+/// How many bytes of another log's frames one commit adopts.
+const ADOPTED_BYTES: usize = 8 << 20;
+
 impl RedbLog {
     /// Opens the log in the file of this name, or makes one. `room_bytes` is how much room it
     /// makes ahead of need: no less than [`room_of`](Log::room_of) the largest entry.
@@ -175,6 +178,51 @@ impl Log for RedbLog {
             self.room = self.room_bytes;
         }
         Ok(false)
+    }
+
+    fn adopt(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        let new = self.opened.state();
+        if self.is_closed || self.epoch.is_some() || new.first != new.next() || new.first.get() > 1
+        {
+            return Err(LogError::NotEmpty);
+        }
+        // After a failure there is a part of it, which is of no use to anybody.
+        self.is_closed = true;
+        let mut state = State { first: start.position.plus(1), end: start, ..new };
+        let mut frames = frames.peekable();
+        loop {
+            let mut rows = Vec::new();
+            let mut bytes = 0;
+            while bytes < ADOPTED_BYTES
+                && let Some(frame) = frames.next()
+            {
+                let frame = frame?;
+                if frame.first != state.next() {
+                    return Err(LogError::NotNext { next: state.next(), found: frame.first });
+                }
+                if frame.events > 0 {
+                    rows.extend(rows::to_rows(&frame, &state.end));
+                }
+                bytes += frame.bytes.len();
+                state.epoch = state.epoch.max(frame.epoch);
+                state.now_limit = state.now_limit.max(frame.now_limit);
+                state.end = state.end.then(&frame);
+            }
+            self.commit(state, |table| {
+                for (key, row) in &rows {
+                    table.insert(*key, row.as_slice())?;
+                }
+                Ok(())
+            })?;
+            if frames.peek().is_none() {
+                self.is_closed = false;
+                return Ok(());
+            }
+        }
     }
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
