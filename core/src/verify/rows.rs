@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::indexes::{Expected, check_indexes};
 use super::walk::Walk;
-use super::{Error, Flaw, Place, Report, found};
+use super::{Error, Finding, Flaw, Place, Report, found};
 use crate::machine::{ItemKey, Registry};
 use crate::records::{Corrupt, HeadRow, ItemRow, KeyRow, Table, key_of_head, key_of_name};
 use crate::shard::{bucket_of, check_kept};
@@ -106,7 +106,7 @@ impl Check<'_> {
         match flaw {
             Ok(()) => {}
             Err(Wrong::Flaw(flaw)) => self.rows.report.add(Place::Row(table, key.to_vec()), flaw),
-            Err(Wrong::At(place, flaw)) => self.rows.report.add(place, flaw),
+            Err(Wrong::At(finding)) => self.rows.report.take(*finding),
             Err(Wrong::Elsewhere) => {}
             Err(Wrong::Error(error)) => return Err(error),
         }
@@ -195,7 +195,7 @@ impl Check<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Wrong> {
         self.reader.get(table, key).map_err(|error| match found(error) {
             Ok((Place::Row(..), _)) => Wrong::Elsewhere,
-            Ok((place, flaw)) => Wrong::At(place, flaw),
+            Ok((place, flaw)) => Wrong::At(Box::new(Finding { place, flaw })),
             Err(error) => Wrong::Error(error),
         })
     }
@@ -205,7 +205,7 @@ impl Check<'_> {
 enum Wrong {
     Flaw(Flaw),
     /// Something else is wrong that it depends on.
-    At(Place, Flaw),
+    At(Box<Finding>),
     /// A row that it depends on cannot be read, which is found where that row lies.
     Elsewhere,
     Error(Error),
