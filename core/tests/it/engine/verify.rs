@@ -289,7 +289,8 @@ fn a_walk_turns_its_pages_and_goes_on_behind_damage() {
     assert_eq!((rows.heads, rows.names, rows.items), (400, 401, 400));
     let damaged = Place::Row(table, key);
     let places = rows.report.findings().iter().map(|finding| finding.place.clone());
-    assert_eq!(places.collect::<Vec<_>>(), [damaged.clone()], "and nothing that depends on it");
+    let places: Vec<Place> = places.collect();
+    assert_eq!(places, std::slice::from_ref(&damaged), "and nothing that depends on it");
     let held = verify::held(ledger.store(), &registry()).expect("readable");
     assert_eq!(held.sums[&(Book::DEFAULT, usd())], Some(3_990));
     assert!(held.report.findings().iter().any(|finding| finding.place == damaged));
