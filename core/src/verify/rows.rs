@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::indexes::{Expected, check_indexes};
 use super::walk::Walk;
-use super::{Error, Flaw, Place, Report, found};
+use super::{Error, Finding, Flaw, Place, Report, found};
 use crate::machine::{ItemKey, Registry};
 use crate::records::{Corrupt, HeadRow, ItemRow, KeyRow, Table, key_of_head, key_of_name};
 use crate::shard::{bucket_of, check_kept};
@@ -106,6 +106,8 @@ impl Check<'_> {
         match flaw {
             Ok(()) => {}
             Err(Wrong::Flaw(flaw)) => self.rows.report.add(Place::Row(table, key.to_vec()), flaw),
+            Err(Wrong::At(finding)) => self.rows.report.take(*finding),
+            Err(Wrong::Elsewhere) => {}
             Err(Wrong::Error(error)) => return Err(error),
         }
         Ok(())
@@ -157,7 +159,7 @@ impl Check<'_> {
             _ => {
                 let head = self.get(Table::Head, &key_of_head(said.number))?;
                 let row = head.as_deref().map(HeadRow::read).transpose();
-                let kind = row?.map(|row| row.name.kind);
+                let kind = row.map_err(|_| Wrong::Elsewhere)?.map(|row| row.name.kind);
                 self.stream = Some((said.number, kind));
                 kind
             }
@@ -189,10 +191,11 @@ impl Check<'_> {
         if position > self.position { Err(Flaw::Ahead(position).into()) } else { Ok(()) }
     }
 
-    /// Another row, where it can be had. One that is damaged is a finding where it lies.
-    fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Wrong> {
+    /// Another row, where it can be had.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Wrong> {
         self.reader.get(table, key).map_err(|error| match found(error) {
-            Ok((_, flaw)) => Wrong::Flaw(flaw),
+            Ok((Place::Row(..), _)) => Wrong::Elsewhere,
+            Ok((place, flaw)) => Wrong::At(Box::new(Finding { place, flaw })),
             Err(error) => Wrong::Error(error),
         })
     }
@@ -201,6 +204,10 @@ impl Check<'_> {
 /// Why a row does not pass.
 enum Wrong {
     Flaw(Flaw),
+    /// Something else is wrong that it depends on.
+    At(Box<Finding>),
+    /// A row that it depends on cannot be read, which is found where that row lies.
+    Elsewhere,
     Error(Error),
 }
 

@@ -264,8 +264,37 @@ fn rows_that_disagree_are_named() {
     let (table, key) = one.damage(3, 200).expect("a row");
     let found = row_flaws(&one);
     assert!(found.iter().any(|(place, _)| *place == Place::Row(table, key.clone())), "{found:?}");
-    let mut seen = 0;
-    verify::rows(&one, &registry(), &mut |rows| seen = rows).expect("readable");
+}
+
+#[test]
+fn a_walk_turns_its_pages_and_goes_on_behind_damage() {
+    let mut ledger = ledger(1);
+    for index in 0..400 {
+        let who = format!("a{index}");
+        ledger.submit(command::<Account>(&who, open()));
+        ledger.submit(command::<Account>(&who, deposit(10)));
+        ledger.submit(command::<Account>(&who, hold(1, Some(60))));
+    }
+    ledger.run();
+    is_sound(ledger.log(), ledger.store(), &registry());
+    let rows = verify::rows(ledger.store(), &registry(), &mut |_| {}).expect("readable");
+    // Every account has a creation, a state and an asset in the indexes; a book has its creation.
+    assert_eq!((rows.heads, rows.names, rows.items), (401, 401, 400));
+    assert_eq!((rows.listed, rows.due), (1_201, 400));
+    let held = verify::held(ledger.store(), &registry()).expect("readable");
+    assert_eq!(held.sums[&(Book::DEFAULT, usd())], Some(4_000));
+
+    let (table, key) = ledger.store_mut().damage(30, 99).expect("a row");
+    assert_eq!(table, Table::Head);
+    let rows = verify::rows(ledger.store(), &registry(), &mut |_| {}).expect("readable");
+    assert_eq!((rows.heads, rows.names, rows.items), (400, 401, 400));
+    let damaged = Place::Row(table, key);
+    let places = rows.report.findings().iter().map(|finding| finding.place.clone());
+    let places: Vec<Place> = places.collect();
+    assert_eq!(places, std::slice::from_ref(&damaged), "and nothing that depends on it");
+    let held = verify::held(ledger.store(), &registry()).expect("readable");
+    assert_eq!(held.sums[&(Book::DEFAULT, usd())], Some(3_990));
+    assert!(held.report.findings().iter().any(|finding| finding.place == damaged));
 }
 
 fn put_head(rows: &mut Rows, who: &str, number: Number, stamp: Stamp, balance: i128) {
