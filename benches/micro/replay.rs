@@ -3,8 +3,8 @@
 //! Every line is a log whose tail is replayed over a store in memory: over a few streams that
 //! are at hand after their first event, and over many that each have to be read first.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use quipu_core::batch::MemoryRing;
@@ -36,7 +36,6 @@ fn main() {
         let Ask::Command(leg, _) = deposit(streams, index) else { unreachable!("one command") };
         Ask::Command(leg, Some(Key::new(&format!("key-{index:016}")).expect("a sound key")))
     });
-    drop(hot);
     Course::new(1_000, true).measure("1,000 accounts, deposits", 4_000_000, deposit);
     Course::new(1_000_000, true).measure("1,000,000 accounts, transfers", 1_000_000, transfer);
     Course::new(1_000_000, false).measure("tickets issued, then claimed", 1_000_000, |_, index| {
@@ -75,9 +74,9 @@ impl Course {
         let mut best: Option<(Duration, Duration)> = None;
         for _ in 0..ROUNDS {
             let mut store = Timed { store: before.crashed(), nanos: AtomicU64::new(0) };
-            let start = Instant::now();
+            let start = clock();
             replay(&writer.log, &mut store);
-            let spent = start.elapsed();
+            let spent = clock() - start;
             if best.is_none_or(|best| spent < best.0) {
                 best = Some((spent, Duration::from_nanos(store.nanos.into_inner())));
             }
@@ -87,6 +86,15 @@ impl Course {
         let share = within.as_secs_f64() / spent.as_secs_f64() * 100.0;
         println!("{what:<44} {events:>9} {rate:>12.0} {share:>7.0}%");
     }
+}
+
+/// The processor time that this process has taken, where the system tells it: others may be
+/// busy on the same machine. Else the time on the wall.
+fn clock() -> Duration {
+    let told = std::fs::read_to_string("/proc/self/schedstat").ok();
+    let nanos = told.and_then(|told| told.split(' ').next()?.parse().ok());
+    static START: OnceLock<Instant> = OnceLock::new();
+    nanos.map_or_else(|| START.get_or_init(Instant::now).elapsed(), Duration::from_nanos)
 }
 
 fn replay(log: &MemoryLog, store: &mut dyn Store) {
@@ -147,12 +155,8 @@ impl Timed {
     fn timed<T>(&self, run: impl FnOnce(&MemoryStore) -> T) -> T {
         let start = Instant::now();
         let made = run(&self.store);
-        self.add(start);
-        made
-    }
-
-    fn add(&self, start: Instant) {
         self.nanos.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        made
     }
 }
 
@@ -215,9 +219,9 @@ impl Store for Timed {
         rows: &mut dyn Iterator<Item = Row<'_>>,
         through: Position,
     ) -> Result<(), StoreError> {
-        let start = Instant::now();
+        let start = clock();
         let applied = self.store.apply(rows, through);
-        self.add(start);
+        *self.nanos.get_mut() += (clock() - start).as_nanos() as u64;
         applied
     }
 

@@ -51,7 +51,9 @@ pub struct Knot {
 /// A walk back through one stream's events, newest first.
 ///
 /// Each step reads at most one frame and costs nothing that was written for it: every part on
-/// the log names the version before. It ends at the stream's beginning, or with an error.
+/// the log names the version before. It ends at the stream's beginning, or with an error. What
+/// it finds there is checked to be the stream's; that nothing lies between two frames is what
+/// their checksums and links say.
 /// [`version`](Self::version) says where another walk goes on.
 pub struct History<'a> {
     log: &'a dyn log::Reader,

@@ -77,7 +77,7 @@ impl Noting {
         notes: &mut [Notes],
     ) -> Result<At, StoreError> {
         let mut owners = Vec::new();
-        let next = scan(store, Table::Head, from, rows, &mut |key, value| {
+        let next = scan(store, Table::Head, from, rows, |key, value| {
             let number = number_of(key)?;
             if number.get() > self.opened.watermark.get() {
                 return Ok(false);
@@ -104,7 +104,7 @@ impl Noting {
         notes: &mut [Notes],
     ) -> Result<At, StoreError> {
         let mut owners = self.owners.iter().peekable();
-        let next = scan(store, Table::Item, from, rows, &mut |key, _| {
+        let next = scan(store, Table::Item, from, rows, |key, _| {
             let number = number_of(key)?;
             let item = key.get(8..).and_then(ItemKey::from_bytes).ok_or(Corrupt::Range)?;
             while owners.next_if(|(owner, _)| *owner < number).is_some() {}
@@ -132,7 +132,7 @@ impl Noting {
     ) -> Result<At, StoreError> {
         // Time goes on from here: no key that is kept after the opening lies in an older bucket.
         let bucket_last = bucket_of(self.opened.now_limit);
-        let next = scan(store, Table::Key, from, rows, &mut |key, value| {
+        let next = scan(store, Table::Key, from, rows, |key, value| {
             let (bucket, hash) = key.split_first_chunk::<4>().ok_or(Corrupt::Short)?;
             let (bucket, hash) = (u32::from_be_bytes(*bucket), hash.try_into());
             let hash: [u8; 16] = hash.map_err(|_| Corrupt::Short)?;
@@ -153,7 +153,7 @@ fn scan(
     table: Table,
     from: &[u8],
     rows: usize,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, Corrupt>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, Corrupt>,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let (mut seen, mut next, mut damaged) = (0, None, None);
     store.scan(table, from, &mut |key, value| {

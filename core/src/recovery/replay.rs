@@ -249,7 +249,9 @@ fn read(frames: &[Frame], reached: Position) -> Result<(Vec<Read>, Vec<Part<'_>>
             }
             if mutant!(AppliedTwice) && frame.last() == front.last() {
                 let begin = read.last().map_or(0, |entry: &Read| entry.end);
-                parts.extend_from_within(begin..);
+                if parts[begin..].iter().all(|part: &Part<'_>| part.head.created.is_none()) {
+                    parts.extend_from_within(begin..);
+                }
             }
             read.push(Read { front, end: parts.len() });
         }
