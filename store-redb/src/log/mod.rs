@@ -180,8 +180,11 @@ impl Log for RedbLog {
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
         let state = self.opened.state();
         let mut kept = before.min(state.next());
-        if self.is_closed || kept <= state.first {
+        if kept <= state.first {
             return Ok(state.first);
+        }
+        if self.is_closed {
+            return Err(LogError::Closed);
         }
         if kept < state.next() {
             kept = self.opened.frame(kept)?.0.first;
