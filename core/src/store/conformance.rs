@@ -6,10 +6,11 @@
 //! wrongly or forgotten shows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::{Due, Reader, Store};
+use super::{Checkpoint, Due, Reader, Store};
 use crate::digest::digest;
 use crate::machine::{
     Canon, Changes, Context, Decided, ItemKey, Machine, Place as At, Registry, Said, Shows, Stamp,
@@ -47,7 +48,17 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     a_checkpoint_survives_a_crash(place());
     old_keys_are_dropped_by_bucket(place());
     large_values_fit(place());
+    a_reader_sees_what_is_applied_later(place());
+    a_snapshot_stays_as_it_was(place());
+    rows_applied_after_a_freeze_are_kept(place());
+    a_crash_before_the_frozen_is_written_loses_nothing_older(place());
+    a_freeze_may_find_nothing_new(place());
+    keys_dropped_after_a_freeze_stay_dropped(place());
+    upper_rows_hide_the_entries_of_lower_ones(place());
     many_rows_agree_with_a_plain_map(place());
+    for seed in 1..=4 {
+        any_order_of_steps_agrees_with_a_plain_map(place(), seed);
+    }
 }
 
 /// The kind whose rows the suite writes. It is never asked for a decision.
@@ -312,6 +323,31 @@ impl<P: Place> Twin<P> {
         self.checkpoint = position;
     }
 
+    /// Sets aside what has been applied. Gives where that stands, too.
+    fn freeze(&mut self) -> (Checkpoint, Position) {
+        let frozen = self.store_mut().freeze().expect("a freeze");
+        (frozen, self.model.position)
+    }
+
+    /// Writes what was set aside.
+    fn run(&mut self, (frozen, position): (Checkpoint, Position)) {
+        let written = frozen.run().expect("a checkpoint");
+        assert_eq!(written, position, "a checkpoint covers what was frozen");
+        self.checkpoint = position;
+    }
+
+    /// What is applied now, and what that should be for as long as it is kept.
+    fn snapshot(&mut self) -> (Arc<dyn Reader>, Model) {
+        let snapshot = self.store_mut().snapshot().expect("a snapshot");
+        (snapshot, self.model.clone())
+    }
+
+    fn drop_keys_before(&mut self, bucket: u32) {
+        self.store_mut().drop_keys_before(bucket).expect("droppable");
+        let end = bucket.to_be_bytes();
+        self.model.rows.retain(|(table, key), _| *table != Table::Key || key[..4] >= end[..]);
+    }
+
     /// Crashes and opens again; the model goes back to where the store has come to.
     fn crash(&mut self) {
         let store = self.store.take().expect("it is open");
@@ -345,8 +381,48 @@ impl<P: Place> Twin<P> {
         }
     }
 
+    fn seen(&self) -> Seen<'_> {
+        Seen { reader: self.store(), model: &self.model }
+    }
+
     fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
-        self.store().get(table, key).expect("readable")
+        self.seen().get(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], rows_max: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.seen().scan(table, from, rows_max)
+    }
+
+    fn due(&self, until: u64, after: Option<&Due>, limit: usize) -> Vec<Due> {
+        self.seen().due(until, after, limit)
+    }
+
+    fn due_items(&self, number: u64, until: u64, limit: usize) -> (Vec<ItemKey>, Timestamp) {
+        self.seen().due_items(number, until, limit)
+    }
+
+    fn list(&self, book: Book, index: u8, after: &[u8], limit: usize) -> Vec<(Vec<u8>, Number)> {
+        self.seen().list(book, index, after, limit)
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        digest(self.store(), &self.registry, Timestamp::ZERO).expect("readable")
+    }
+
+    fn agree(&self) {
+        self.seen().agree();
+    }
+}
+
+/// What somebody reads, and what that should be.
+struct Seen<'a> {
+    reader: &'a dyn Reader,
+    model: &'a Model,
+}
+
+impl Seen<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        self.reader.get(table, key).expect("readable")
     }
 
     fn scan(&self, table: Table, from: &[u8], rows_max: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -356,32 +432,28 @@ impl<P: Place> Twin<P> {
             rows.push((key.to_vec(), value.to_vec()));
             rows.len() < rows_max
         };
-        self.store().scan(table, from, &mut visit).expect("readable");
+        self.reader.scan(table, from, &mut visit).expect("readable");
         rows
     }
 
     fn due(&self, until: u64, after: Option<&Due>, limit: usize) -> Vec<Due> {
-        self.store().due(Timestamp::from_ms(until), after, limit).expect("readable")
+        self.reader.due(Timestamp::from_ms(until), after, limit).expect("readable")
     }
 
     fn due_items(&self, number: u64, until: u64, limit: usize) -> (Vec<ItemKey>, Timestamp) {
         let until = Timestamp::from_ms(until);
         let (due, next) =
-            self.store().due_items(Number::new(number), until, None, limit).expect("readable");
+            self.reader.due_items(Number::new(number), until, None, limit).expect("readable");
         (due.into_iter().filter_map(|due| due.item).collect(), next)
     }
 
     fn list(&self, book: Book, index: u8, after: &[u8], limit: usize) -> Vec<(Vec<u8>, Number)> {
-        self.store().list(book, Sample::KIND, index, after, limit).expect("readable")
+        self.reader.list(book, Sample::KIND, index, after, limit).expect("readable")
     }
 
-    fn digest(&self) -> [u8; 32] {
-        digest(self.store(), &self.registry, Timestamp::ZERO).expect("readable")
-    }
-
-    /// Holds all that the store can be asked against the model.
+    /// Holds all that the reader can be asked against the model.
     fn agree(&self) {
-        assert_eq!(self.store().position(), self.model.position, "position");
+        assert_eq!(self.reader.position(), self.model.position, "position");
         for table in Table::ALL {
             let rows = self.model.table(table);
             assert_eq!(self.scan(table, &[], usize::MAX), rows, "rows of {table:?}");
@@ -411,11 +483,11 @@ impl<P: Place> Twin<P> {
         let times: BTreeSet<Timestamp> = model.iter().map(|due| due.at).collect();
         let mut now = Timestamp::ZERO;
         for at in times {
-            let next = self.store().next_due(now).expect("readable");
+            let next = self.reader.next_due(now).expect("readable");
             assert_eq!(next, Some(at), "what is next due after {now}");
             now = at;
         }
-        assert_eq!(self.store().next_due(now).expect("readable"), None, "nothing after {now}");
+        assert_eq!(self.reader.next_due(now).expect("readable"), None, "nothing after {now}");
 
         let mut by_stream: BTreeMap<Number, BTreeSet<(Timestamp, ItemKey)>> = BTreeMap::new();
         by_stream.extend(self.model.heads().iter().map(|(number, ..)| (*number, BTreeSet::new())));
@@ -721,9 +793,7 @@ fn old_keys_are_dropped_by_bucket<P: Place>(place: P) {
     });
     twin.agree();
     for (before, left) in [(0, 10), (1, 10), (2, 8), (256, 6), (257, 4), (3_000_000, 2)] {
-        twin.store_mut().drop_keys_before(before).expect("droppable");
-        let end = before.to_be_bytes();
-        twin.model.rows.retain(|(table, key), _| *table != Table::Key || key[..4] >= end[..]);
+        twin.drop_keys_before(before);
         twin.agree();
         assert_eq!(twin.scan(Table::Key, &[], usize::MAX).len(), left, "before {before}");
     }
@@ -753,6 +823,188 @@ fn large_values_fit<P: Place>(place: P) {
     twin.agree();
     twin.apply(1, |rows| put_item(rows, Number::new(1), &item(1), &cell(70, 1)));
     twin.agree();
+}
+
+fn a_reader_sees_what_is_applied_later<P: Place>(place: P) {
+    let mut twin = Twin::new(place);
+    let reader = twin.store().reader();
+    for round in 1..4 {
+        twin.apply(2, |rows| {
+            put_head(rows, &plain(round), &cell(10 * round, 1));
+            put_head(rows, &plain(9), &cell(50 * round, round as u8));
+            put_item(rows, Number::new(9), &item(round), &cell(7, 1));
+        });
+        Seen { reader: &*reader, model: &twin.model }.agree();
+        twin.checkpoint();
+        Seen { reader: &*reader, model: &twin.model }.agree();
+    }
+}
+
+fn a_snapshot_stays_as_it_was<P: Place>(place: P) {
+    let mut twin = Twin::new(place);
+    let mut kept = vec![twin.snapshot()];
+    for round in 1..12 {
+        twin.apply(3, |rows| {
+            put_head(rows, &plain(round), &cell(10 * round, 1));
+            put_head(rows, &plain(99), &cell(20 * round, round as u8));
+            put_item(rows, Number::new(99), &item(round % 3), &cell(30 * round, 1));
+            put_key(rows, round as u32, 1);
+            if round > 4 {
+                remove_head(rows, &plain(round - 4));
+            }
+        });
+        kept.push(twin.snapshot());
+        match round {
+            3 | 9 => twin.checkpoint(),
+            5 | 8 => twin.drop_keys_before(round as u32 - 1),
+            _ => {}
+        }
+        kept.push(twin.snapshot());
+        for (snapshot, model) in &kept {
+            Seen { reader: &**snapshot, model }.agree();
+        }
+        twin.agree();
+    }
+}
+
+fn rows_applied_after_a_freeze_are_kept<P: Place>(place: P) {
+    let mut twin = Twin::new(place);
+    let one = plain(1);
+    for round in 1..5 {
+        twin.apply(1, |rows| {
+            put_head(rows, &one, &cell(10 * round, round as u8));
+            put_head(rows, &plain(10 + round), &cell(5, 1));
+            put_item(rows, one.number, &item(1), &cell(20 * round, 1));
+        });
+        let frozen = twin.freeze();
+        twin.agree();
+        twin.apply(1, |rows| {
+            put_head(rows, &one, &cell(11 * round, 0));
+            remove_head(rows, &plain(10 + round));
+            remove_item(rows, one.number, &item(1));
+            put_item(rows, one.number, &item(2), &cell(round, 1));
+        });
+        twin.agree();
+        let full = twin.digest();
+        twin.run(frozen);
+        twin.agree();
+        assert_eq!(twin.digest(), full);
+        if round == 3 {
+            // What was applied after the freeze is not part of that checkpoint.
+            twin.crash();
+            twin.agree();
+            twin.reapply();
+            assert_eq!(twin.digest(), full);
+        }
+    }
+    twin.checkpoint();
+    twin.crash();
+    twin.agree();
+}
+
+fn a_crash_before_the_frozen_is_written_loses_nothing_older<P: Place>(place: P) {
+    let mut twin = Twin::new(place);
+    twin.apply(3, |rows| put_head(rows, &plain(1), &cell(10, 1)));
+    twin.checkpoint();
+    for round in 1..4 {
+        twin.apply(2, |rows| put_head(rows, &plain(1), &cell(20 * round, 2)));
+        let (frozen, _) = twin.freeze();
+        twin.apply(2, |rows| put_item(rows, Number::new(1), &item(round), &cell(5, 2)));
+        let full = twin.digest();
+        if round == 2 {
+            // Never written, and no crash either: the next one takes it along.
+            drop(frozen);
+            twin.checkpoint();
+            twin.agree();
+            continue;
+        }
+        twin.crash();
+        drop(frozen);
+        twin.agree();
+        twin.reapply();
+        assert_eq!(twin.digest(), full);
+    }
+}
+
+fn a_freeze_may_find_nothing_new<P: Place>(place: P) {
+    let mut twin = Twin::new(place);
+    twin.checkpoint();
+    twin.agree();
+    twin.apply(3, |rows| put_head(rows, &plain(1), &cell(10, 1)));
+    for _ in 0..3 {
+        twin.checkpoint();
+        twin.agree();
+    }
+    // Positions without rows are new all the same.
+    twin.apply(5, |_| {});
+    let frozen = twin.freeze();
+    twin.apply(1, |_| {});
+    twin.run(frozen);
+    twin.agree();
+    twin.crash();
+    twin.agree();
+}
+
+fn keys_dropped_after_a_freeze_stay_dropped<P: Place>(place: P) {
+    let mut twin = Twin::new(place);
+    twin.apply(1, |rows| {
+        for bucket in 1..5 {
+            put_key(rows, bucket, 1);
+        }
+    });
+    twin.checkpoint();
+    twin.apply(1, |rows| put_key(rows, 2, 2));
+    let frozen = twin.freeze();
+    twin.drop_keys_before(4);
+    twin.agree();
+    // A late key of a bucket that was dropped is a new one.
+    twin.apply(1, |rows| put_key(rows, 2, 3));
+    twin.agree();
+    twin.run(frozen);
+    twin.agree();
+    // A crash may undo the drop, which is done again, and then comes what the log has.
+    twin.crash();
+    twin.drop_keys_before(4);
+    twin.agree();
+    twin.reapply();
+    twin.agree();
+    let kept = twin.model.clone();
+    twin.checkpoint();
+    twin.agree();
+    twin.crash();
+    twin.model = kept;
+    twin.agree();
+}
+
+fn upper_rows_hide_the_entries_of_lower_ones<P: Place>(place: P) {
+    let mut twin = Twin::new(place);
+    let mut kept = Vec::new();
+    // So many streams that no page holds all of them, in all layers that there can be.
+    for round in 0..6_u64 {
+        twin.apply(1, |rows| {
+            for number in (1..400).filter(|number| (number + round) % (round + 1) == 0) {
+                match (number + round) % 5 {
+                    0 => remove_head(rows, &plain(number)),
+                    state => {
+                        put_head(rows, &plain(number), &cell(number + 40 * round, state as u8));
+                    }
+                }
+                put_item(rows, Number::new(1 + number % 7), &item(number), &cell(3 + round, 1));
+            }
+        });
+        match round {
+            0 | 3 => twin.checkpoint(),
+            _ => kept.push(twin.snapshot()),
+        }
+        twin.agree();
+        let three = twin.list(Book::DEFAULT, INDEX_STATE, &[], 3);
+        assert_eq!(twin.list(Book::DEFAULT, INDEX_STATE, &[], usize::MAX)[..3], three);
+        let (_, next) = twin.due_items(3, Timestamp::LAST.ms(), 2);
+        assert_ne!(next, Timestamp::NEVER, "there are more than two");
+    }
+    for (snapshot, model) in &kept {
+        Seen { reader: &**snapshot, model }.agree();
+    }
 }
 
 /// How many rows are written when many are.
@@ -798,4 +1050,70 @@ fn many_rows_agree_with_a_plain_map<P: Place>(place: P) {
     twin.checkpoint();
     twin.crash();
     twin.agree();
+}
+
+fn any_order_of_steps_agrees_with_a_plain_map<P: Place>(place: P, seed: u64) {
+    let mut twin = Twin::new(place);
+    let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut roll = |sides: u64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice % sides
+    };
+    let mut frozen = None;
+    let mut kept: Vec<(Arc<dyn Reader>, Model)> = Vec::new();
+    for _ in 0..120 {
+        match roll(16) {
+            0 | 1 if frozen.is_none() => frozen = Some(twin.freeze()),
+            0..=3 => {
+                if let Some(frozen) = frozen.take() {
+                    twin.run(frozen);
+                }
+            }
+            4 | 5 => kept.push(twin.snapshot()),
+            6 => {
+                if let Some((snapshot, model)) = kept.pop() {
+                    Seen { reader: &*snapshot, model: &model }.agree();
+                }
+            }
+            7 if roll(3) == 0 => {
+                kept.clear();
+                twin.crash();
+                frozen = None;
+                twin.reapply();
+            }
+            8 => twin.agree(),
+            9 => {
+                let reader = twin.store().reader();
+                let until = Timestamp::from_ms(roll(300));
+                let due = reader.due(until, None, 5).expect("readable");
+                let model = twin.model.due();
+                let wanted = model.into_iter().filter(|due| due.at <= until).take(5);
+                assert_eq!(due, Vec::from_iter(wanted), "what is due until {until:?}");
+            }
+            _ => {
+                let count = 1 + roll(30);
+                twin.apply(count, |rows| {
+                    for _ in 0..count {
+                        let stream = plain(1 + roll(40));
+                        let (due, state) = (roll(300), roll(4) as u8);
+                        match roll(8) {
+                            0 => remove_head(rows, &stream),
+                            1 => remove_item(rows, stream.number, &item(roll(3))),
+                            2 => put_key(rows, roll(20) as u32, roll(200) as u8),
+                            3..6 => put_head(rows, &stream, &cell(due, state)),
+                            _ => {
+                                put_item(rows, stream.number, &item(roll(3)), &cell(due, state));
+                            }
+                        }
+                    }
+                });
+            }
+        }
+    }
+    twin.agree();
+    for (snapshot, model) in &kept {
+        Seen { reader: &**snapshot, model }.agree();
+    }
 }

@@ -125,7 +125,8 @@ pub trait Store: Reader {
 
     /// Sets what has been applied aside, to be brought onto the disk by the
     /// [`Checkpoint`] that comes back, on whatever thread that runs. Rows can be applied and read
-    /// meanwhile. One at a time: the next freeze comes when this one has been run.
+    /// meanwhile. One at a time: the next freeze comes when this one has been run. One that is
+    /// dropped instead changes nothing, and what it held is part of the next.
     fn freeze(&mut self) -> Result<Checkpoint, StoreError>;
 
     /// Brings what has been applied onto the disk. Gives the position from which recovery

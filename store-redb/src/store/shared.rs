@@ -1,0 +1,335 @@
+//! What all handles of a store share: its layers, and what lies below them.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use quipu_core::machine::Registry;
+use quipu_core::records::{Row, Table};
+use quipu_core::store::{Due, Reader, StoreError};
+use quipu_core::words::{Book, Kind, Number, Position, Timestamp};
+use redb::WriteTransaction;
+
+use super::base::Base;
+use super::checkpoint::{Stopped, write};
+use super::schema::Meta;
+use super::view::{View, find};
+use crate::file::RedbFile;
+use crate::layer::Layer;
+
+/// So many frozen layers may lie above the disk. Each read asks them one by one, so beyond
+/// that, small neighbours become one.
+const LAYERS_MAX: usize = 8;
+
+/// A store's layers and its file.
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) file: RedbFile,
+    state: RwLock<State>,
+    /// Held by whoever makes two layers into one.
+    merging: Mutex<()>,
+    /// Gives the file a name under which it is not opened again.
+    set_aside: Box<dyn Fn() -> Result<(), StoreError> + Send + Sync>,
+}
+
+struct State {
+    /// The newest one takes rows; the others are frozen.
+    view: View,
+    /// The number of the newest layer that a checkpoint under way brings onto the disk.
+    writing: Option<u64>,
+    /// Why no further checkpoint can be made.
+    failed: Option<StoreError>,
+}
+
+/// What a checkpoint is to bring onto the disk.
+pub(crate) struct Frozen {
+    shared: Arc<Shared>,
+    layers: Vec<Arc<Layer>>,
+    below: Arc<Base>,
+    position: Position,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        registry: Registry,
+        file: RedbFile,
+        base: Base,
+        set_aside: Box<dyn Fn() -> Result<(), StoreError> + Send + Sync>,
+    ) -> Self {
+        let newest = Layer::new(1, 0, base.meta.position);
+        let view = View { layers: Arc::new([Arc::new(newest)]), base: Arc::new(base) };
+        let state = RwLock::new(State { view, writing: None, failed: None });
+        Self { registry, file, state, merging: Mutex::new(()), set_aside }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn apply(
+        &self,
+        rows: &mut dyn Iterator<Item = Row<'_>>,
+        through: Position,
+    ) -> Result<(), StoreError> {
+        // Kept until the last row is in, so that nobody freezes between two rows.
+        let state = self.read();
+        state.view.layers[0].apply(rows, through)
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.read().view.clone()
+    }
+
+    /// A view that does not change: what has been applied now.
+    pub(crate) fn snapshot(&self) -> Result<View, StoreError> {
+        let view = {
+            let mut state = self.write();
+            state.freeze(0);
+            let View { layers, base } = &state.view;
+            // Without the newest layer, which is empty; but it knows the position.
+            let position = layers[0].read().through;
+            let last = Arc::new(Layer::new(layers[0].number, 0, position));
+            let layers = core::iter::once(last).chain(layers[1..].iter().cloned()).collect();
+            View { layers, base: Arc::clone(base) }
+        };
+        self.merge_layers()?;
+        Ok(view)
+    }
+
+    pub(crate) fn drop_keys_before(&self, bucket: u32) -> Result<(), StoreError> {
+        self.write().freeze(bucket);
+        self.merge_layers()
+    }
+
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.read().view.layers.iter().map(|layer| layer.byte_len()).sum()
+    }
+
+    pub(crate) fn health(&self) -> Result<(), StoreError> {
+        self.read().failed.clone().map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn freeze(self: &Arc<Self>) -> Result<Frozen, StoreError> {
+        let mut state = self.write();
+        if let Some(error) = &state.failed {
+            return Err(error.clone());
+        }
+        if state.writing.is_some() {
+            return Err(StoreError::Failed("a checkpoint is being written".into()));
+        }
+        state.freeze(0);
+        let View { layers, base } = &state.view;
+        let position = layers[0].read().through;
+        let (frozen, below) = (layers[1..].to_vec(), Arc::clone(base));
+        state.writing = Some(layers[0].number - 1);
+        Ok(Frozen { shared: Arc::clone(self), layers: frozen, below, position })
+    }
+
+    /// Makes two neighbours into one for as long as there are too many layers.
+    fn merge_layers(&self) -> Result<(), StoreError> {
+        let _one = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let (layers, writing) = {
+                let state = self.read();
+                (Arc::clone(&state.view.layers), state.writing)
+            };
+            if layers.len() <= LAYERS_MAX + 1 {
+                return Ok(());
+            }
+            // What a checkpoint under way brings onto the disk goes away at its end: it must
+            // not become one with what stays.
+            let is_written = |layer: &Layer| writing.is_some_and(|last| layer.number <= last);
+            let pairs = layers[1..].windows(2);
+            let pairs = pairs.filter(|pair| is_written(&pair[0]) == is_written(&pair[1]));
+            let smallest = pairs.min_by_key(|pair| pair[0].byte_len() + pair[1].byte_len());
+            let Some([newer, older]) = smallest else { return Ok(()) };
+            let merged = Arc::new(Layer::merged(newer, older)?);
+            self.write().replace(newer, older, merged);
+        }
+    }
+}
+
+impl State {
+    /// Puts a new layer above the newest one, unless that says nothing yet.
+    fn freeze(&mut self, keys_from: u32) {
+        let newest = &self.view.layers[0];
+        if newest.is_empty() && keys_from == 0 {
+            return;
+        }
+        let above = Arc::new(Layer::new(newest.number + 1, keys_from, newest.read().through));
+        let layers = core::iter::once(above).chain(self.view.layers.iter().cloned());
+        self.view.layers = layers.collect();
+    }
+
+    /// Puts one layer in the place of two neighbours, if they still are there.
+    fn replace(&mut self, newer: &Arc<Layer>, older: &Arc<Layer>, by: Arc<Layer>) {
+        let mut layers = self.view.layers.to_vec();
+        let at = layers
+            .windows(2)
+            .position(|pair| Arc::ptr_eq(&pair[0], newer) && Arc::ptr_eq(&pair[1], older));
+        if let Some(at) = at {
+            layers.splice(at..at + 2, [by]);
+            self.view.layers = layers.into();
+        }
+    }
+}
+
+impl Frozen {
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    pub(crate) fn has_rows(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
+    /// Brings it onto the disk, and lets go of the layers.
+    pub(crate) fn write(self) -> Result<Position, StoreError> {
+        let (position, old) = (self.position, self.below.meta);
+        if !self.has_rows() && position == old.position {
+            return Ok(position);
+        }
+        let meta = Meta { position, checkpoints: old.checkpoints + 1, ..old };
+        let written = self.commit(|transaction| {
+            let registry = &self.shared.registry;
+            write(transaction, &self.layers, &self.below.buckets, registry, meta)
+        });
+        let base = written.and_then(|()| self.opened()).map_err(|error| self.fail(error))?;
+        let mut state = self.shared.write();
+        let last = state.writing.unwrap_or(0);
+        // Whoever reads sees either these layers or the disk with them, never neither.
+        let layers = state.view.layers.iter().filter(|layer| layer.number > last);
+        state.view = View { layers: layers.cloned().collect(), base: Arc::new(base) };
+        drop(state);
+        Ok(position)
+    }
+
+    /// Fills an empty store: commits what `part` writes for as long as it says that there is
+    /// more.
+    pub(crate) fn fill(
+        self,
+        position: Position,
+        part: &mut dyn FnMut(&WriteTransaction, Meta) -> Result<bool, Stopped>,
+    ) -> Result<(), StoreError> {
+        let meta = Meta { position, checkpoints: 1, ..self.below.meta };
+        loop {
+            let more = self.commit(|transaction| part(transaction, meta));
+            if !more.map_err(|error| self.fail(error))? {
+                break;
+            }
+        }
+        let base = self.opened().map_err(|error| self.fail(error))?;
+        let mut state = self.shared.write();
+        let newest = Layer::new(state.view.layers[0].number + 1, 0, position);
+        state.view = View { layers: Arc::new([Arc::new(newest)]), base: Arc::new(base) };
+        drop(state);
+        Ok(())
+    }
+
+    fn commit<T>(
+        &self,
+        write: impl FnOnce(&WriteTransaction) -> Result<T, Stopped>,
+    ) -> Result<T, StoreError> {
+        let mut stopped = None;
+        let written = self.shared.file.commit(|transaction| {
+            write(transaction).map_err(|why| match why {
+                Stopped::Redb(error) => error,
+                Stopped::Store(error) => {
+                    let why = error.to_string();
+                    stopped = Some(error);
+                    redb::Error::Corrupted(why)
+                }
+            })
+        });
+        match stopped {
+            Some(error) => Err(error),
+            None => Ok(written?),
+        }
+    }
+
+    fn opened(&self) -> Result<Base, StoreError> {
+        Base::open(&self.shared.file, self.below.path())
+    }
+
+    /// What is on the disk is not known any more: nobody may take it for a checkpoint.
+    fn fail(&self, error: StoreError) -> StoreError {
+        let error = match (self.shared.set_aside)() {
+            Ok(()) => error,
+            Err(aside) => {
+                StoreError::Failed(format!("{error}; and its file could not be set aside: {aside}"))
+            }
+        };
+        self.shared.write().failed = Some(error.clone());
+        error
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // Also where it was never written: then the next checkpoint takes these layers as well.
+        self.shared.write().writing = None;
+    }
+}
+
+impl Reader for Shared {
+    fn position(&self) -> Position {
+        self.read().view.position()
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let base = {
+            let state = self.read();
+            if let Some(value) = find(&state.view.layers, table, key) {
+                return Ok(value);
+            }
+            Arc::clone(&state.view.base)
+        };
+        base.get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        // Only what is frozen has an order.
+        self.snapshot()?.scan(table, from, visit)
+    }
+
+    fn due(
+        &self,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        self.view().due(&self.registry, until, after, limit)
+    }
+
+    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.view().next_due(&self.registry, after)
+    }
+
+    fn due_items(
+        &self,
+        number: Number,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
+        self.view().due_items(&self.registry, number, until, after, limit)
+    }
+
+    fn list(
+        &self,
+        book: Book,
+        kind: Kind,
+        index: u8,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
+        self.view().list(&self.registry, book, kind, index, after, limit)
+    }
+}
