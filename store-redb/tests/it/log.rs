@@ -176,6 +176,39 @@ fn a_full_disk_is_found_before_anything_is_promised() {
     assert_eq!(frames(&log).expect("readable").len(), appended);
 }
 
+/// More than one commit takes, and with an end that is none.
+#[test]
+fn a_long_history_is_adopted_or_of_no_use() {
+    let (from, to) = (MemoryDisk::new(), MemoryDisk::new());
+    let mut log = open(&from).expect("it opens");
+    let epoch = log.take_epoch().expect("an epoch");
+    for _ in 0..5 {
+        let made = Frame { epoch, ..next_frame(&log, 2, 8 << 20) };
+        assert_eq!(append(&mut log, made), Some(Finish::Durable));
+    }
+    let all = frames(&log).expect("readable");
+    let mut copy = open(&to).expect("it opens");
+    copy.adopt(Anchor::START, &mut all.iter().cloned().map(Ok)).expect("it is new");
+    to.crash(Keep::Nothing);
+    drop(copy);
+    let copy = open(&to).expect("it opens");
+    assert!(frames(&copy).expect("readable") == all);
+    assert_eq!(copy.anchor(), log.anchor());
+
+    let gap = all.iter().cloned().map(Ok).filter(|frame| {
+        let Ok(Frame { first, .. }) = frame else { return true };
+        first.get() != 5
+    });
+    let broken = all.iter().take(2).cloned().map(Ok).chain([Err(LogError::Closed)]);
+    let feeds: [&mut dyn Iterator<Item = Result<Frame, LogError>>; 2] =
+        [&mut { gap }, &mut { broken }];
+    for feed in feeds {
+        let mut log = open(&MemoryDisk::new()).expect("it opens");
+        assert!(log.adopt(Anchor::START, feed).is_err());
+        assert_eq!(log.take_epoch(), Err(LogError::Closed));
+    }
+}
+
 /// However the file is cut up by what was appended and dropped before.
 #[test]
 fn promised_room_holds_in_a_file_full_of_gaps() {
