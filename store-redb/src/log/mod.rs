@@ -21,6 +21,9 @@ use rows::{BLOCK_LEN, State};
 /// How many rows one trim removes, more than any frame has.
 const TRIM_ROWS: usize = 1_024;
 
+/// How many bytes of frames are adopted by one commit, but for the last frame of it.
+const ADOPTED_BYTES: usize = 16 << 20;
+
 /// A log in a redb file. Its directory is locked by whoever owns it.
 ///
 /// A frame without events is no history: only its time is kept. That it seals what lies before
@@ -35,9 +38,6 @@ pub struct RedbLog {
     /// How much of it is made ahead.
     room_bytes: u64,
 }
-
-/// How many bytes of another log's frames one commit adopts.
-const ADOPTED_BYTES: usize = 8 << 20;
 
 impl RedbLog {
     /// Opens the log in the file of this name, or makes one. `room_bytes` is how much room it
@@ -75,6 +75,41 @@ impl RedbLog {
             Err(_) => self.is_closed = true,
         }
         committed
+    }
+
+    fn adopt_all(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        let mut state = State { first: start.position.plus(1), end: start, ..self.opened.state() };
+        let mut is_more = true;
+        while is_more {
+            let (mut adopted, mut bytes) = (Vec::new(), 0);
+            while bytes < ADOPTED_BYTES {
+                let Some(frame) = frames.next().transpose()? else {
+                    is_more = false;
+                    break;
+                };
+                if frame.first != state.next() {
+                    return Err(LogError::NotNext { next: state.next(), found: frame.first });
+                }
+                let before = state.end;
+                state.epoch = state.epoch.max(frame.epoch);
+                state.now_limit = state.now_limit.max(frame.now_limit);
+                state.end = before.then(&frame);
+                bytes += frame.bytes.len();
+                if frame.events > 0 {
+                    adopted.push((frame, before));
+                }
+            }
+            self.commit(state, |table| {
+                let mut rows = adopted.iter().flat_map(|(frame, at)| rows::to_rows(frame, at));
+                rows.try_for_each(|(key, row)| table.insert(key, row.as_slice()).map(drop))?;
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Whether the room that is made ahead is there as a whole.
@@ -185,51 +220,23 @@ impl Log for RedbLog {
         start: Anchor,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
-        let new = self.opened.state();
-        if self.is_closed || self.epoch.is_some() || new.first != new.next() || new.first.get() > 1
-        {
+        let is_new = self.opened.bounds() == (Position::new(1), Position::new(1));
+        if self.epoch.is_some() || self.is_closed || !is_new {
             return Err(LogError::NotEmpty);
         }
-        // After a failure there is a part of it, which is of no use to anybody.
-        self.is_closed = true;
-        let mut state = State { first: start.position.plus(1), end: start, ..new };
-        let mut frames = frames.peekable();
-        loop {
-            let mut rows = Vec::new();
-            let mut bytes = 0;
-            while bytes < ADOPTED_BYTES
-                && let Some(frame) = frames.next()
-            {
-                let frame = frame?;
-                if frame.first != state.next() {
-                    return Err(LogError::NotNext { next: state.next(), found: frame.first });
-                }
-                if frame.events > 0 {
-                    rows.extend(rows::to_rows(&frame, &state.end));
-                }
-                bytes += frame.bytes.len();
-                state.epoch = state.epoch.max(frame.epoch);
-                state.now_limit = state.now_limit.max(frame.now_limit);
-                state.end = state.end.then(&frame);
-            }
-            self.commit(state, |table| {
-                for (key, row) in &rows {
-                    table.insert(*key, row.as_slice())?;
-                }
-                Ok(())
-            })?;
-            if frames.peek().is_none() {
-                self.is_closed = false;
-                return Ok(());
-            }
-        }
+        let adopted = self.adopt_all(start, frames);
+        self.is_closed |= adopted.is_err();
+        adopted
     }
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
         let state = self.opened.state();
         let mut kept = before.min(state.next());
-        if self.is_closed || kept <= state.first {
+        if kept <= state.first {
             return Ok(state.first);
+        }
+        if self.is_closed {
+            return Err(LogError::Closed);
         }
         if kept < state.next() {
             kept = self.opened.frame(kept)?.0.first;

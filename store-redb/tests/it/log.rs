@@ -6,6 +6,7 @@ use quipu_core::disk::{Disk, Keep, MemoryDisk};
 use quipu_core::log::conformance::{Place, check};
 use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
 use quipu_core::words::{Epoch, Position, Timestamp};
+use quipu_sim::Random;
 use quipu_sim::disk::{Keep as Torn, SimDisk};
 use quipu_store_redb::backend::Pacing;
 use quipu_store_redb::file::{RedbFile, Settings};
@@ -173,6 +174,68 @@ fn a_full_disk_is_found_before_anything_is_promised() {
     assert!(appended as u64 >= ROOM / log.room_of(300_000));
     assert!(matches!(log.tend(), Err(LogError::Full(_))));
     assert_eq!(frames(&log).expect("readable").len(), appended);
+}
+
+/// More than one commit takes, and with an end that is none.
+#[test]
+fn a_long_history_is_adopted_or_of_no_use() {
+    let (from, to) = (MemoryDisk::new(), MemoryDisk::new());
+    let mut log = open(&from).expect("it opens");
+    let epoch = log.take_epoch().expect("an epoch");
+    for _ in 0..5 {
+        let made = Frame { epoch, ..next_frame(&log, 2, 8 << 20) };
+        assert_eq!(append(&mut log, made), Some(Finish::Durable));
+    }
+    let all = frames(&log).expect("readable");
+    let mut copy = open(&to).expect("it opens");
+    copy.adopt(Anchor::START, &mut all.iter().cloned().map(Ok)).expect("it is new");
+    to.crash(Keep::Nothing);
+    drop(copy);
+    let copy = open(&to).expect("it opens");
+    assert!(frames(&copy).expect("readable") == all);
+    assert_eq!(copy.anchor(), log.anchor());
+
+    let gap = all.iter().cloned().map(Ok).filter(|frame| {
+        let Ok(Frame { first, .. }) = frame else { return true };
+        first.get() != 5
+    });
+    let broken = all.iter().take(2).cloned().map(Ok).chain([Err(LogError::Closed)]);
+    let feeds: [&mut dyn Iterator<Item = Result<Frame, LogError>>; 2] =
+        [&mut { gap }, &mut { broken }];
+    for feed in feeds {
+        let mut log = open(&MemoryDisk::new()).expect("it opens");
+        assert!(log.adopt(Anchor::START, feed).is_err());
+        assert_eq!(log.take_epoch(), Err(LogError::Closed));
+    }
+}
+
+/// However the file is cut up by what was appended and dropped before.
+#[test]
+fn promised_room_holds_in_a_file_full_of_gaps() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk).expect("it opens");
+    let epoch = log.take_epoch().expect("an epoch");
+    let mut random = Random::new(3);
+    for round in 0..8 {
+        disk.set_capacity(None);
+        assert_eq!(log.tend(), Ok(false));
+        disk.set_capacity(Some(disk.used()));
+        // All that is promised at once, as frames of one kind of length or of any.
+        let len_max = [200, 9_000, 400_000, 8 << 20][round % 4];
+        let mut room = log.room();
+        loop {
+            let len = random.below(len_max) as usize;
+            let Some(left) = room.checked_sub(log.room_of(len)) else { break };
+            room = left;
+            let made = Frame { epoch, ..next_frame(&log, 1, len) };
+            assert_eq!(append(&mut log, made), Some(Finish::Durable), "round {round}, {len}");
+            if random.one_in(16) {
+                let (first, next) = log.bounds();
+                let kept = first.get() + random.below(next.get() - first.get());
+                log.trim(Position::new(kept)).expect("dropped");
+            }
+        }
+    }
 }
 
 /// Sums of pages vouch for what redb wrote. That a row is the log's own is said by its seal.
