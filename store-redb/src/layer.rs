@@ -26,6 +26,9 @@ use crate::table::{Found, Hash, Rows, Sorted};
 /// How many rows an index is brought on by before whoever applies may go on.
 const ROWS_PER_RUN: usize = 256;
 
+/// How many rows are gathered before they are put in.
+const ROWS_PER_PUT: usize = 64;
+
 /// Changed rows between two positions.
 pub(crate) struct Layer {
     /// A layer above has a higher number.
@@ -92,7 +95,7 @@ impl Layer {
                 let dropped = row.table == Table::Key && bucket_of(row.key) < keys_from;
                 if result.is_ok() && !dropped {
                     let row = Row { table: row.table, key: row.key, value: row.value };
-                    result = rows.put(row, 0);
+                    result = rows.put_all(&[row], 0);
                 }
             });
         }
@@ -112,9 +115,17 @@ impl Layer {
         // The index is brought on under a read lock of the same rows, so this stands still.
         let indexed = self.indexed.load(Ordering::Relaxed);
         held.rows.forget_changes(indexed);
-        for row in rows {
-            check_key(row.table, row.key).map_err(|why| damaged(row.table, row.key, why))?;
-            held.rows.put(row, indexed)?;
+        let mut some = Vec::with_capacity(ROWS_PER_PUT);
+        loop {
+            some.clear();
+            some.extend((&mut *rows).take(ROWS_PER_PUT));
+            if some.is_empty() {
+                break;
+            }
+            for row in &some {
+                check_key(row.table, row.key).map_err(|why| damaged(row.table, row.key, why))?;
+            }
+            held.rows.put_all(&some, indexed)?;
         }
         held.through = through;
         self.byte_len.store(held.rows.byte_len(), Ordering::Relaxed);

@@ -77,6 +77,9 @@ pub enum Opened {
 /// layers of memory from the newest to the oldest, and then to the disk; none of them waits for
 /// a checkpoint.
 ///
+/// A snapshot keeps its layers in memory, and redb uses no page again that it can still read: for
+/// as long as it is kept, memory and file may grow by what every checkpoint writes.
+///
 /// A checkpoint that fails is the last one: what its file holds is not known any more, so it is
 /// given another name, and the next opening makes a new store and fills it from the log.
 /// Until then rows are read from memory and from what of the file can still be read.
