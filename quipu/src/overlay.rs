@@ -16,8 +16,10 @@ const PAGE: usize = 4_096;
 pub(crate) struct Overlay<D: Disk> {
     below: D,
     /// Names that were given or taken away here.
-    names: Arc<Mutex<BTreeMap<PathBuf, Option<OverFile<D::File>>>>>,
+    names: Arc<Mutex<Names<D>>>,
 }
+
+type Names<D> = BTreeMap<PathBuf, Option<OverFile<<D as Disk>::File>>>;
 
 impl<D: Disk> Clone for Overlay<D> {
     fn clone(&self) -> Self {
@@ -46,7 +48,7 @@ impl<D: Disk> Overlay<D> {
         Self { below, names: Arc::default() }
     }
 
-    fn names(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Option<OverFile<D::File>>>> {
+    fn names(&self) -> MutexGuard<'_, Names<D>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

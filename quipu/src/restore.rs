@@ -109,7 +109,7 @@ fn settle<D: Disk>(
     progress: &mut dyn FnMut(Step),
 ) -> Result<Files<D>, OpenError> {
     let mut setup = Setup::new(registry.clone(), Vec::new(), 1);
-    setup.limits = options.limits.clone();
+    setup.limits = options.limits;
     files.with_log_and_store(|log, store| {
         let mut driver = Driver::on(setup, log, store, now)?;
         let (mut after, mut told) = (None, 0);
