@@ -63,6 +63,28 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Shares a budget of memory out, and gives what is left of it for the streams that shards
+    /// keep at hand.
+    ///
+    /// | share | |
+    /// |---|---|
+    /// | 1/8 | redb's cache |
+    /// | 1/8, and as much again while it is written | rows that no checkpoint has brought onto the disk |
+    /// | 1/4 | recovery, which ends before shards begin |
+    /// | 1/4 | streams at hand |
+    /// | the rest | filters, frames under way, and what an allocator keeps |
+    #[must_use]
+    pub fn within(budget: usize) -> (Self, usize) {
+        let mut options = Self::default();
+        options.store.cache_bytes = budget / 8;
+        options.store.checkpoint_bytes = budget / 8;
+        options.limits = Limits { memory: budget / 4, pending: budget / 8 };
+        options.log_cache_bytes = (budget / 32).max(1 << 20);
+        (options, budget / 4)
+    }
+}
+
 /// The open files of a ledger. Nobody else can open them.
 pub struct Files<D: Disk> {
     /// Where they are.

@@ -116,7 +116,7 @@ pub fn verify<D: Disk, S: Disk>(
                 log => log?,
             };
             log.examine(&mut |damage| found.rotten(damage), &mut |position| {
-                progress(Step::Files(position))
+                progress(Step::Files(position));
             })?;
             all(&over, log.reader(), scratch, anchors, registry, options, progress, &mut found)?;
         }
