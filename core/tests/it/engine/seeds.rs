@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::audit::{Audit, Expected, Sent};
 use super::say::*;
 use quipu_core::driver::{Driver, Move};
-use quipu_core::log::{Finish, Log};
+use quipu_core::log::{Finish, Log, Reader};
 use quipu_core::machine::Machine;
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::drop::{self, Drop};
