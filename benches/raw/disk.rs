@@ -26,6 +26,13 @@ const SIZES: [(usize, &str, usize); 4] = [
 const AHEAD: [(Ahead, &str); 3] =
     [(Ahead::Zeros, "zero-filled"), (Ahead::Room, "allocated"), (Ahead::Nothing, "growing")];
 
+/// One line of the table: what it is called, and what was measured each way.
+struct Row {
+    said: String,
+    count: usize,
+    ways: [(Case, Vec<Duration>); 2],
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = env::var_os("QUIPU_BENCH_DIR").map(PathBuf::from);
     let place = place.unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
@@ -33,34 +40,33 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let disk = RealDisk::open(dir.path())?;
     println!("µs per write and sync in {}", place.display());
     println!("{}\n", said_of_direct(&disk)?);
+    let mut rows = rows();
+    for _ in 0..ROUNDS {
+        for Row { count, ways, .. } in &mut rows {
+            for (case, took) in ways {
+                took.extend(case.run(&disk, *count)?);
+            }
+        }
+    }
     println!("| size | ahead | direct, p50 | p99 | buffered, p50 | p99 |");
     println!("|---|---|---|---|---|---|");
-    for (size, size_said, count) in SIZES {
-        let cases = AHEAD.map(|(ahead, said)| {
-            let case = |direct| Case { size, ahead, direct };
-            (said, [(case(true), Vec::new()), (case(false), Vec::new())])
+    for Row { said, ways, .. } in rows {
+        let columns = ways.map(|(_, mut took)| {
+            took.sort_unstable();
+            let us = |percent| percentile(&took, percent).as_secs_f64() * 1e6;
+            format!("{:.0} | {:.0}", us(50), us(99))
         });
-        for (said, ways) in measured(&disk, cases, count)? {
-            let columns = ways.map(|(_, mut took)| {
-                took.sort_unstable();
-                let us = |percent| percentile(&took, percent).as_secs_f64() * 1e6;
-                format!("{:.0} | {:.0}", us(50), us(99))
-            });
-            println!("| {size_said} | {said} | {} |", columns.join(" | "));
-        }
+        println!("| {said} | {} |", columns.join(" | "));
     }
     Ok(())
 }
 
-type Row = (&'static str, [(Case, Vec<Duration>); 2]);
-
-fn measured(disk: &RealDisk, mut rows: [Row; 3], count: usize) -> Result<[Row; 3], DiskError> {
-    for _ in 0..ROUNDS {
-        for (case, took) in rows.iter_mut().flat_map(|(_, ways)| ways) {
-            took.extend(case.run(disk, count)?);
-        }
-    }
-    Ok(rows)
+fn rows() -> Vec<Row> {
+    let row = |(size, size_said, count), (ahead, ahead_said)| {
+        let ways = [true, false].map(|direct| (Case { size, ahead, direct }, Vec::new()));
+        Row { said: format!("{size_said} | {ahead_said}"), count, ways }
+    };
+    SIZES.iter().flat_map(|size| AHEAD.map(|ahead| row(*size, ahead))).collect()
 }
 
 fn said_of_direct(disk: &RealDisk) -> Result<String, DiskError> {

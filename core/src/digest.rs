@@ -40,7 +40,7 @@ pub fn digest(
 }
 
 /// Whether a row counts. What is due counts: firing it is an event, which is history.
-fn is_live(
+pub(crate) fn is_live(
     table: Table,
     value: &[u8],
     registry: &Registry,

@@ -67,7 +67,10 @@
 //! | [`disk`] | files and directories, and what of them survives |
 //! | [`damage`] | bytes that are not what was written, named by file and offset |
 //! | [`recovery`] | log and store to a running state |
+//! | [`history`] | the events of one stream, newest first |
 //! | [`digest`] | what two stores with one history agree on |
+//! | [`verify`] | whether log and store are what they should be, finding by finding |
+//! | [`restored`] | what a ledger that comes out of a backup must be told first |
 //! | [`filter`] | "never seen", without a read |
 //! | [`driver`] | a whole ledger on one thread, whose every step somebody else chooses |
 
@@ -81,13 +84,16 @@ pub mod digest;
 pub mod disk;
 pub mod driver;
 pub mod filter;
+pub mod history;
 pub mod log;
 pub mod machine;
 pub mod machines;
 pub mod records;
 pub mod recovery;
+pub mod restored;
 pub mod shard;
 pub mod store;
+pub mod verify;
 pub mod words;
 
 #[cfg(feature = "mutants")]

@@ -118,44 +118,8 @@ impl<D: Disk> FileLog<D> {
     ) -> Result<Self, LogError> {
         let settings = settings.sane();
         let mut ahead = Ahead::open(disk.clone(), dir, settings.fill_bytes)?;
-        let Opening { mut at, number, copies } = opening;
-        let epoch = at.epoch.plus(1);
-        let first = at.next;
-        let copied: u64 = copies.iter().map(|frame| frame_len(frame.bytes.len())).sum();
-        let capacity = settings.segment_bytes_min.max(copied + FRAME_LEN_MAX + SECTOR as u64);
-        let header = SegmentHeader { log, number, epoch, capacity };
-        let mut offset = SECTOR as u64;
-        let mut index = Index::default();
-        let mut buffer = AlignedBytes::default();
-        let current = ahead.make(header, |segment| {
-            let proves = at.number - 1;
-            for frame in &copies {
-                let header = FrameHeader::of(frame, at.number, proves, &at.anchor);
-                pack(&header, &frame.bytes, segment.seed, offset, &mut buffer);
-                segment.file.write_direct(offset, &buffer).map_err(failed)?;
-                index.note(frame.first, offset);
-                at.pass(&header, &frame.bytes);
-                offset += buffer.len() as u64;
-            }
-            let opens = Frame {
-                epoch,
-                first: at.next,
-                events: 0,
-                now: at.now_limit,
-                now_limit: at.now_limit,
-                watermark: Position::new(at.next.get() - 1),
-                bytes: Vec::new(),
-            };
-            // It has no name before the sync has ended well, so it vouches for what it copies.
-            let mut header = FrameHeader::of(&opens, at.number, at.number - 1, &at.anchor);
-            header.opens = true;
-            pack(&header, &[], segment.seed, offset, &mut buffer);
-            segment.file.write_direct(offset, &buffer).map_err(failed)?;
-            index.note(at.next, offset);
-            at.pass(&header, &[]);
-            offset += buffer.len() as u64;
-            Ok(())
-        })?;
+        let first = opening.at.next;
+        let Opened { current, offset, index, at } = opening.write(&mut ahead, log, &settings)?;
         let durable = Durable {
             sealed: Vec::new(),
             current: current.clone(),
@@ -227,6 +191,14 @@ impl<D: Disk> FileLog<D> {
     }
 
     fn begin_append(&mut self, frame: Frame) -> Result<(), LogError> {
+        let header = self.pack(&frame)?;
+        self.writer.begin(&self.current.file, self.offset - frame_len(frame.bytes.len()));
+        self.at.pass_frame(&header, &frame);
+        Ok(())
+    }
+
+    /// Packs a frame for its place, in this segment or the next.
+    fn pack(&mut self, frame: &Frame) -> Result<FrameHeader, LogError> {
         let len = frame_len(frame.bytes.len());
         if frame.bytes.len() > PAYLOAD_LEN_MAX {
             let len = frame.bytes.len();
@@ -235,14 +207,11 @@ impl<D: Disk> FileLog<D> {
         if self.offset + len > self.current.header.capacity {
             self.roll()?;
         }
-        let header = FrameHeader::of(&frame, self.at.number, self.at.number - 1, &self.at.anchor);
-        let (segment, offset) = (&self.current, self.offset);
-        pack(&header, &frame.bytes, segment.seed, offset, self.writer.buffer());
+        let header = FrameHeader::of(frame, self.at.number, self.at.number - 1, &self.at.anchor);
+        pack(&header, &frame.bytes, self.current.seed, self.offset, self.writer.buffer());
         self.offset += len;
         self.state = State::Writing { end: self.offset, first: frame.first };
-        self.writer.begin(&segment.file, offset);
-        self.at.pass_frame(&header, &frame);
-        Ok(())
+        Ok(header)
     }
 
     fn ended(&mut self, end: u64, first: Position) {
@@ -252,6 +221,63 @@ impl<D: Disk> FileLog<D> {
         durable.next = self.at.next;
         durable.anchor = self.at.anchor;
         durable.now_limit = self.at.now_limit;
+    }
+
+    fn adopt_all(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        let at = At {
+            number: 1,
+            next: start.position.plus(1),
+            anchor: start,
+            epoch: Epoch::ZERO,
+            now_limit: Timestamp::ZERO,
+        };
+        let opening = Opening { at, number: self.current.header.number, copies: Vec::new() };
+        let Opened { current, offset, index, at } =
+            opening.write(&mut self.ahead, self.log, &self.settings)?;
+        (self.current, self.offset, self.at) = (current, offset, at);
+        {
+            let durable = &mut *self.reader.durable_mut();
+            durable.current = self.current.clone();
+            (durable.current_first, durable.next) = (self.at.next, self.at.next);
+            (durable.index, durable.end, durable.anchor) = (index, offset, start);
+        }
+        for frame in frames {
+            let frame = frame?;
+            if frame.first != self.at.next {
+                return Err(LogError::NotNext { next: self.at.next, found: frame.first });
+            }
+            self.at.epoch = self.at.epoch.max(frame.epoch);
+            // A segment is synced when it is full, and the last one by what is said at the end.
+            let header = self.pack(&frame)?;
+            let offset = self.offset - frame_len(frame.bytes.len());
+            self.writer.write_only(&self.current.file, offset);
+            self.at.pass_frame(&header, &frame);
+            if self.finish() != Some(Finish::Durable) {
+                return Err(LogError::Closed);
+            }
+        }
+        // Whoever writes next is above every writer that was adopted.
+        let epoch = self.at.epoch.plus(1);
+        let (first, now_limit) = (self.at.next, self.at.now_limit);
+        let watermark = Position::new(first.get() - 1);
+        self.at.epoch = epoch;
+        let bytes = Vec::new();
+        let opens = Frame { epoch, first, events: 0, now: now_limit, now_limit, watermark, bytes };
+        match self.write_through(opens)? {
+            Finish::Durable => Ok(()),
+            _ => Err(LogError::Closed),
+        }
+    }
+
+    /// Appends a frame and waits until it has ended.
+    fn write_through(&mut self, frame: Frame) -> Result<Finish, LogError> {
+        self.begin_append(frame)?;
+        self.writer.wait();
+        Ok(self.finish().unwrap_or(Finish::Unknown))
     }
 
     /// Whether an error leaves the log as it was.
@@ -273,7 +299,63 @@ struct Opening {
     copies: Vec<Frame>,
 }
 
+/// What an opening wrote.
+struct Opened<F> {
+    current: Segment<F>,
+    /// Where its frames end.
+    offset: u64,
+    index: Index,
+    at: At,
+}
+
 impl Opening {
+    /// Makes a segment that begins with what is to be copied, and a frame which says that the
+    /// log was opened.
+    fn write<D: Disk>(
+        self,
+        ahead: &mut Ahead<D>,
+        log: LogId,
+        settings: &Settings,
+    ) -> Result<Opened<D::File>, LogError> {
+        let Self { mut at, number, copies } = self;
+        let epoch = at.epoch.plus(1);
+        let copied: u64 = copies.iter().map(|frame| frame_len(frame.bytes.len())).sum();
+        let capacity = settings.segment_bytes_min.max(copied + FRAME_LEN_MAX + SECTOR as u64);
+        let header = SegmentHeader { log, number, epoch, capacity };
+        let mut offset = SECTOR as u64;
+        let mut index = Index::default();
+        let mut buffer = AlignedBytes::default();
+        let current = ahead.make(header, |segment| {
+            let proves = at.number - 1;
+            let mut write = |frame: &Frame, header: &FrameHeader, at: &mut At| {
+                pack(header, &frame.bytes, segment.seed, offset, &mut buffer);
+                index.note(frame.first, offset);
+                at.pass_frame(header, frame);
+                let at_offset = offset;
+                offset += buffer.len() as u64;
+                segment.file.write_direct(at_offset, &buffer).map_err(failed)
+            };
+            for frame in &copies {
+                let header = FrameHeader::of(frame, at.number, proves, &at.anchor);
+                write(frame, &header, &mut at)?;
+            }
+            let opens = Frame {
+                epoch,
+                first: at.next,
+                events: 0,
+                now: at.now_limit,
+                now_limit: at.now_limit,
+                watermark: Position::new(at.next.get() - 1),
+                bytes: Vec::new(),
+            };
+            // It has no name before the sync has ended well, so it vouches for what it copies.
+            let mut header = FrameHeader::of(&opens, at.number, at.number - 1, &at.anchor);
+            header.opens = true;
+            write(&opens, &header, &mut at)
+        })?;
+        Ok(Opened { current, offset, index, at })
+    }
+
     fn after<F: File>(tail: &Tail<F>) -> Result<Self, LogError> {
         let last = tail.segment.header.number;
         // A segment that holds nothing but an opening may have a name that is not durable, though
@@ -333,19 +415,9 @@ impl<D: Disk> Log for FileLog<D> {
             let epoch = taken.plus(1);
             let (first, now_limit) = (self.at.next, self.at.now_limit);
             let watermark = Position::new(first.get() - 1);
-            let now = now_limit;
-            let bytes = Vec::new();
-            self.append(Frame {
-                epoch: taken,
-                first,
-                events: 0,
-                now,
-                now_limit,
-                watermark,
-                bytes,
-            })?;
-            self.writer.wait();
-            if self.finish() != Some(Finish::Durable) {
+            let (now, bytes) = (now_limit, Vec::new());
+            let says = Frame { epoch, first, events: 0, now, now_limit, watermark, bytes };
+            if self.write_through(says)? != Finish::Durable {
                 return Err(LogError::Closed);
             }
             self.at.epoch = epoch;
@@ -415,6 +487,22 @@ impl<D: Disk> Log for FileLog<D> {
             self.ahead.fill(self.capacity).map(|_| true)
         };
         self.close_unless_full(result)
+    }
+
+    fn adopt(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        let (first, next) = self.bounds();
+        if self.epoch.is_some() || self.state != State::Ready || first != next || next.get() > 1 {
+            return Err(LogError::NotEmpty);
+        }
+        let adopted = self.adopt_all(start, frames);
+        if adopted.is_err() {
+            self.state = State::Closed;
+        }
+        adopted
     }
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {

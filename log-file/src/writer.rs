@@ -59,6 +59,12 @@ impl<F: File> Writer<F> {
         self.state = if sent { State::Beside } else { State::Ended(Finish::Unknown) };
     }
 
+    /// Writes what was packed, and leaves its sync to a later frame.
+    pub(crate) fn write_only(&mut self, file: &F, offset: u64) {
+        let written = file.write_at(offset, &self.buffer);
+        self.state = State::Ended(if written.is_ok() { Finish::Durable } else { Finish::Failed });
+    }
+
     /// How the frame under way ended, once it has.
     pub(crate) fn poll(&mut self) -> Option<Finish> {
         if self.state == State::Beside {

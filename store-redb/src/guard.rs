@@ -55,7 +55,7 @@ impl From<Trouble> for LogError {
 /// What went wrong first in a file. redb remembers only that something did, and says so from
 /// then on.
 #[derive(Clone, Default, Debug)]
-pub struct First(Arc<OnceLock<Trouble>>);
+pub(crate) struct First(Arc<OnceLock<Trouble>>);
 
 impl First {
     pub(crate) fn note(&self, trouble: &Trouble) {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`store`] | rows in layers of memory above a redb file, and the indexes over them |
 //! | [`log`] | a log in a redb file of its own |
-//! | [`file`] | a redb file: made in one step, opened, committed to, set aside |
+//! | [`mod@file`] | a redb file: made in one step, opened, committed to, set aside |
 //! | [`backend`] | what redb writes to: a file that keeps a sum of every page |
 //! | [`guard`] | errors and panics of redb, as ours |
 

@@ -8,7 +8,7 @@ use crate::commit::{Committer, Published};
 use crate::digest::digest;
 use crate::log::{Finish, Frame, Log, LogError, MemoryLog, Settle};
 use crate::machine::Registry;
-use crate::recovery::{RecoveryError, note_all, recover};
+use crate::recovery::{Limits, Notes, Noting, RecoveryError, recover};
 use crate::shard::{Ask, CallId, Config, Effect, Leg, Load, Message, Reply, Shard, find};
 use crate::store::{MemoryStore, Store, StoreError};
 use crate::words::{Epoch, Fault, Position, Timestamp};
@@ -26,8 +26,10 @@ pub struct Setup {
     pub config: Config,
     /// The ring's slots and bytes.
     pub room: (u64, u64),
-    /// Whether shards read the whole store at opening, so that filters may deny.
-    pub note_all: bool,
+    /// How the filters of the shards are filled.
+    pub filters: Filters,
+    /// The bounds of recovery.
+    pub limits: Limits,
     /// The time at which the ledger is first opened.
     pub start: Timestamp,
 }
@@ -43,11 +45,29 @@ impl Setup {
             shards,
             config,
             room: (4_096, 64 << 20),
-            note_all: true,
+            filters: Filters::AtOnce,
+            limits: Limits::default(),
             start: Timestamp::from_ms(1_800_000_000_000),
         }
     }
 }
+
+/// How the filters of the shards are filled once a ledger is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Filters {
+    /// Before anything is asked.
+    AtOnce,
+    /// By steps among the others.
+    InSteps,
+    /// Not at all: they deny nothing.
+    Never,
+}
+
+/// The rows that are looked at for the filters in one go before anything is asked.
+const NOTED_AT_ONCE: usize = 4_096;
+
+/// The rows of one step among others: few, so that a test sees many.
+const NOTED_IN_A_STEP: usize = 3;
 
 /// One thing that can happen next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +86,10 @@ pub enum Move {
     Publish(usize),
     /// Time passes for a shard that has something due.
     Tick(usize),
+    /// A few more rows of the store are looked at for the filters.
+    Note,
+    /// A shard takes what was found for its filters.
+    TakeNotes(usize),
 }
 
 /// A ledger whose every step somebody else chooses.
@@ -84,6 +108,8 @@ pub struct Driver<L: Log = MemoryLog, S: Store = MemoryStore> {
     loads: Vec<(usize, Load)>,
     messages: Vec<Vec<VecDeque<Message>>>,
     publishing: Vec<Option<Published>>,
+    noting: Option<Noting>,
+    notes: Vec<Option<Notes>>,
     replies: VecDeque<(CallId, Reply)>,
     call_last: u64,
     now: Timestamp,
@@ -132,7 +158,7 @@ impl Driver {
     /// The digest of a store that is made of the log alone.
     pub fn replayed_digest(&self) -> Result<[u8; 32], RecoveryError> {
         let mut store = MemoryStore::new(self.setup.registry.clone());
-        recover(&self.log, &mut store, &self.setup.registry, &mut |_| {})?;
+        recover(&self.log, &mut store, &self.setup.registry, &self.setup.limits, &mut |_| {})?;
         Ok(digest(&store, &self.setup.registry, self.durable().now_limit)?)
     }
 }
@@ -152,16 +178,12 @@ impl<L: Log, S: Store> Driver<L, S> {
         now: Timestamp,
     ) -> Result<Self, RecoveryError> {
         let epoch: Epoch = log.take_epoch()?;
-        let durable = recover(&log, &mut store, &setup.registry, &mut |_| {})?;
+        let durable = recover(&log, &mut store, &setup.registry, &setup.limits, &mut |_| {})?;
         let count = setup.shards;
         let mut shards = Vec::with_capacity(count);
         for shard in 0..count {
             let config = Config { shard, shards: count, ..setup.config.clone() };
-            let mut made = Shard::new(config, &setup.registry, durable);
-            if setup.note_all {
-                note_all(&store, &mut made, shard, count)?;
-            }
-            shards.push(made);
+            shards.push(Shard::new(config, &setup.registry, durable));
         }
         let ring = MemoryRing::new(durable.watermark.plus(1), setup.room.0, setup.room.1);
         let committer = Committer::new(count, epoch, durable);
@@ -176,6 +198,8 @@ impl<L: Log, S: Store> Driver<L, S> {
             loads: Vec::new(),
             messages: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
             publishing: vec![None; count],
+            noting: Some(Noting::new(count, durable)).filter(|_| setup.filters != Filters::Never),
+            notes: vec![None; count],
             replies: VecDeque::new(),
             call_last: 0,
             now,
@@ -183,6 +207,9 @@ impl<L: Log, S: Store> Driver<L, S> {
             failed: false,
             setup,
         };
+        while driver.setup.filters == Filters::AtOnce && driver.note(NOTED_AT_ONCE)? {
+            (0..count).for_each(|shard| driver.take_notes(shard));
+        }
         if durable.watermark == Position::ZERO {
             driver.begin()?;
         }
@@ -207,6 +234,7 @@ impl<L: Log, S: Store> Driver<L, S> {
     pub fn home(&self, ask: &Ask) -> usize {
         match ask {
             Ask::Command(leg, _) => Shard::of(&leg.stream, self.setup.shards),
+            Ask::Restored(step) => Shard::of(step.stream(), self.setup.shards),
             Ask::Transaction(legs, _) => {
                 legs.first().map_or(0, |leg| Shard::of(&leg.stream, self.setup.shards))
             }
@@ -269,6 +297,10 @@ impl<L: Log, S: Store> Driver<L, S> {
         );
         let due = |shard: &usize| self.shards[*shard].wake_at() <= self.now;
         moves.extend((0..count).filter(due).filter(|_| !self.failed).map(Move::Tick));
+        if self.noting.is_some() && self.notes.iter().all(Option::is_none) {
+            moves.push(Move::Note);
+        }
+        moves.extend((0..count).filter(|&shard| self.notes[shard].is_some()).map(Move::TakeNotes));
         moves
     }
 
@@ -306,6 +338,14 @@ impl<L: Log, S: Store> Driver<L, S> {
                 }
             }
             Move::Tick(shard) => self.with(shard, |shard, ring, out| shard.tick(now, ring, out)),
+            Move::Note => {
+                // Filters that deny nothing are slow and never wrong: whoever reads the damaged
+                // row for an ask says so.
+                if self.note(NOTED_IN_A_STEP).is_err() {
+                    self.noting = None;
+                }
+            }
+            Move::TakeNotes(shard) => self.take_notes(shard),
         }
     }
 
@@ -313,6 +353,23 @@ impl<L: Log, S: Store> Driver<L, S> {
     pub fn run(&mut self) {
         while let Some(step) = self.moves().into_iter().next() {
             self.step(step);
+        }
+    }
+
+    /// Looks at some rows of the store for the filters. Says whether there was anything left.
+    fn note(&mut self, rows: usize) -> Result<bool, StoreError> {
+        let Some(noting) = &mut self.noting else { return Ok(false) };
+        let Some(notes) = noting.step(&self.store, rows)? else {
+            self.noting = None;
+            return Ok(false);
+        };
+        self.notes = notes.into_iter().map(Some).collect();
+        Ok(true)
+    }
+
+    fn take_notes(&mut self, shard: usize) {
+        if let Some(notes) = self.notes[shard].take() {
+            self.shards[shard].note(&notes);
         }
     }
 

@@ -32,6 +32,11 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     history_is_dropped_from_its_beginning_only(place());
     what_was_promised_room_fits(place());
     a_reader_sees_what_becomes_durable(place());
+    another_log_is_adopted_as_it_is(place(), Anchor::START);
+    another_log_is_adopted_as_it_is(
+        place(),
+        Anchor { position: Position::new(500), hash: [9; 32] },
+    );
 }
 
 /// A frame of `events` events whose bytes are told apart by `seed`.
@@ -355,4 +360,42 @@ fn a_reader_sees_what_becomes_durable<P: Place>(mut place: P) {
     }
     let late = log.reader();
     assert_eq!(late.read(Position::new(1)).expect("readable").expect("kept").events, 2);
+}
+
+fn another_log_is_adopted_as_it_is<P: Place>(mut place: P, start: Anchor) {
+    let mut end = start;
+    let mut frames = Vec::new();
+    for (epoch, len) in [(2, 96), (2, 0), (3, 5_000), (7, 1 << 20), (7, 8)] {
+        let events = if len == 0 { 0 } else { 3 };
+        let made = frame(Epoch::new(epoch), end.position.plus(1), events, epoch as u8, len);
+        end = end.then(&made);
+        frames.push(made);
+    }
+    let mut log = place.open();
+    log.adopt(start, &mut frames.iter().cloned().map(Ok)).expect("it is new");
+    let check = |log: &P::Log| {
+        assert_eq!(log.bounds(), (start.position.plus(1), end.position.plus(1)));
+        assert_eq!(log.anchor(), end);
+        assert_eq!(log.anchor_before(start.position.plus(1)), Ok(start));
+        for made in frames.iter().filter(|made| made.events > 0) {
+            let read = log.read(made.first).expect("readable").expect("kept");
+            let Frame { epoch, first, events, now, now_limit, .. } = read;
+            assert_eq!((epoch, first, events), (made.epoch, made.first, made.events));
+            assert_eq!((now, now_limit), (made.now, made.now_limit));
+            assert!(read.bytes == made.bytes, "the frame at {first} has the bytes it had");
+        }
+    };
+    check(&log);
+    place.crash(log);
+    let mut log = place.open();
+    check(&log);
+    let again = log.adopt(start, &mut frames.iter().cloned().map(Ok));
+    assert_eq!(again, Err(LogError::NotEmpty));
+    place.crash(log);
+    let mut log = place.open();
+    let epoch = log.take_epoch().expect("an epoch");
+    assert!(epoch > Epoch::new(7), "{epoch} is above all that were adopted");
+    append(&mut log, frame(epoch, end.position.plus(1), 1, 1, 64));
+    place.crash(log);
+    assert_eq!(place.open().bounds().1, end.position.plus(2));
 }

@@ -197,6 +197,27 @@ impl Log for MemoryLog {
         Ok(false)
     }
 
+    fn adopt(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        let mut disk = self.disk();
+        if self.epoch.is_some() || disk.next() > Position::new(1) {
+            return Err(LogError::NotEmpty);
+        }
+        disk.start = start;
+        for frame in frames {
+            let frame = frame?;
+            if frame.first != disk.next() {
+                return Err(LogError::NotNext { next: disk.next(), found: frame.first });
+            }
+            disk.epoch = disk.epoch.max(frame.epoch);
+            disk.frames.push(frame);
+        }
+        Ok(())
+    }
+
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
         let mut disk = self.disk();
         let gone = disk.frames.iter().take_while(|frame| frame.last() < before).count();

@@ -104,6 +104,9 @@ pub enum LogError {
     /// Another writer has a higher epoch.
     #[error("another writer has taken over this log")]
     Fenced,
+    /// There is history already, where there should be none.
+    #[error("the log holds history already")]
+    NotEmpty,
     /// An append is under way, or one has failed: nothing can be appended.
     #[error("the log takes no append now")]
     Closed,
@@ -172,6 +175,15 @@ pub trait Log: Reader {
     /// there is more to do. Call it while idle, or paced. [`LogError::Full`] is no end: it may
     /// be called again; any other error is final.
     fn tend(&mut self) -> Result<bool, LogError>;
+
+    /// Fills a new log with another's history: every frame as it is, with its epoch, behind
+    /// `start`. Nobody has taken an epoch yet. All of it is durable once this returns; after a
+    /// failure the log is of no use.
+    fn adopt(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError>;
 
     /// Drops whole pieces of history in which every position lies before this one. Gives the
     /// first position that is kept, which may be an earlier one.

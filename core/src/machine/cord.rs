@@ -86,19 +86,14 @@ impl<M: Machine> Items<M::Item> for Recorder<'_, '_, M> {
 
 impl<M: Machine> ItemChanges<M::Item> for Recorder<'_, '_, M> {
     fn put(&mut self, key: ItemKey, item: M::Item) {
-        let (number, arena) = (self.number, &mut *self.arena);
         let before = self.rows.byte_len();
-        self.rows.put(
-            Table::Item,
-            |out| key_of_item(number, &key, out),
-            |out| write_item::<M>(&item, arena, out),
-        );
+        put_item::<M>(self.number, &key, &item, self.rows, self.arena);
         let weight = self.rows.byte_len() - before;
         self.store.set(key, Some(item), self.at, weight);
     }
 
     fn remove(&mut self, key: &ItemKey) {
-        self.rows.remove(Table::Item, |out| key_of_item(self.number, key, out));
+        remove_item(self.number, key, self.rows);
         self.store.set(key.clone(), None, self.at, 0);
     }
 }
@@ -147,7 +142,7 @@ pub(super) fn perform<M: Machine>(
         answer.add_event(kind, number, event.tag(), out.entry.payload(range));
     }
     let shown = shown(head.as_ref(), out.rows, packed);
-    show::<M>(state, shown, &*items, &shows, out.entry.arena(), answer);
+    show::<M>((state.number, state.stamp), shown, &*items, &shows, out.entry.arena(), answer);
 }
 
 /// The position of the event before, of the same life of the stream.
@@ -155,9 +150,9 @@ fn previous(state: &CordState, creates: bool) -> Position {
     if creates { Position::ZERO } else { state.stamp.version }
 }
 
-/// Applies one event to one stream and writes the rows it changes. Replay begins here.
+/// Applies one event to one stream and writes the rows it changes.
 /// Gives the length of the packed head, which then ends the last row.
-pub(super) fn apply<M: Machine>(
+fn apply<M: Machine>(
     state: &mut CordState,
     head: &mut Option<M::Head>,
     items: &mut dyn ItemStore<M::Item>,
@@ -166,41 +161,100 @@ pub(super) fn apply<M: Machine>(
     rows: &mut Rows,
     arena: &mut Arena,
 ) -> usize {
-    let existed = head.is_some();
     let number = state.number;
     let mut recorder = Recorder::<M> { store: items, number, at: place.position, rows, arena };
     let name = &state.name;
-    M::apply(&mut Changes { name, head: &mut *head, items: &mut recorder }, event, place);
-    state.stamp.version = place.position;
-    state.stamp.updated = place.now;
+    let begins = change::<M>(name, &mut state.stamp, head, &mut recorder, event, place);
     if let Some(head) = head {
-        if !existed {
-            state.stamp.created = place.now;
-            rows.put(
-                Table::Name,
-                |out| key_of_name(name, out),
-                |out| out.extend_from_slice(&number.get().to_le_bytes()),
-            );
+        if begins {
+            put_name(name, number, rows);
         }
-        let mut packed = 0;
-        rows.put(
-            Table::Head,
-            |out| out.extend_from_slice(&key_of_head(number)),
-            |out| {
-                HeadRow::write(name, state.stamp, head.tag(), out, |out| {
-                    let start = out.len();
-                    head.pack(&mut Packer::new(out, arena));
-                    packed = out.len() - start;
-                });
-            },
-        );
-        packed
+        put_head::<M>(name, number, state.stamp, head, rows, arena)
     } else {
-        rows.remove(Table::Head, |out| out.extend_from_slice(&key_of_head(number)));
-        rows.remove(Table::Name, |out| key_of_name(name, out));
+        remove_stream(name, number, rows);
         state.number = Number::ZERO;
         0
     }
+}
+
+/// What an event does to a stream: to its head, its items and its stamp. Whatever happens to a
+/// stream, when it is decided and when it is replayed, happens here. Says whether it begins.
+pub(super) fn change<M: Machine>(
+    name: &Name,
+    stamp: &mut Stamp,
+    head: &mut Option<M::Head>,
+    items: &mut dyn ItemChanges<M::Item>,
+    event: &M::Event,
+    place: &Place,
+) -> bool {
+    let existed = head.is_some();
+    M::apply(&mut Changes { name, head: &mut *head, items }, event, place);
+    stamp.version = place.position;
+    stamp.updated = place.now;
+    let begins = !existed && head.is_some();
+    if begins {
+        stamp.created = place.now;
+    }
+    begins
+}
+
+/// Writes the row of a stream's name.
+pub(super) fn put_name(name: &Name, number: Number, rows: &mut Rows) {
+    rows.put(
+        Table::Name,
+        |out| key_of_name(name, out),
+        |out| out.extend_from_slice(&number.get().to_le_bytes()),
+    );
+}
+
+/// Writes a head's row, and gives the length of the packed head, which ends it.
+pub(super) fn put_head<M: Machine>(
+    name: &Name,
+    number: Number,
+    stamp: Stamp,
+    head: &M::Head,
+    rows: &mut Rows,
+    arena: &mut Arena,
+) -> usize {
+    let mut packed = 0;
+    rows.put(
+        Table::Head,
+        |out| out.extend_from_slice(&key_of_head(number)),
+        |out| {
+            HeadRow::write(name, stamp, head.tag(), out, |out| {
+                let start = out.len();
+                head.pack(&mut Packer::new(out, arena));
+                packed = out.len() - start;
+            });
+        },
+    );
+    packed
+}
+
+/// Removes the rows of a stream that has ended.
+pub(super) fn remove_stream(name: &Name, number: Number, rows: &mut Rows) {
+    rows.remove(Table::Head, |out| out.extend_from_slice(&key_of_head(number)));
+    rows.remove(Table::Name, |out| key_of_name(name, out));
+}
+
+/// Writes an item's row.
+pub(super) fn put_item<M: Machine>(
+    number: Number,
+    key: &ItemKey,
+    item: &M::Item,
+    rows: &mut Rows,
+    arena: &mut Arena,
+) {
+    rows.put(
+        Table::Item,
+        |out| key_of_item(number, key, out),
+        |out| write_item::<M>(item, arena, out),
+    );
+}
+
+/// Removes an item's row.
+pub(super) fn remove_item(number: Number, key: &ItemKey, rows: &mut Rows) {
+    rows.remove(Table::Item, |out| key_of_item(number, key, out));
 }
 
 /// A head to be shown: what it is, and its packed record where that was just written.
@@ -211,11 +265,7 @@ pub(super) struct Shown<'a, H> {
 }
 
 /// The head that [`apply`] left, with the record that it wrote into the last row.
-pub(super) fn shown<'a, H>(
-    head: Option<&'a H>,
-    rows: &'a Rows,
-    packed: usize,
-) -> Option<Shown<'a, H>> {
+fn shown<'a, H>(head: Option<&'a H>, rows: &'a Rows, packed: usize) -> Option<Shown<'a, H>> {
     let head = head?;
     let last = rows.range(rows.len().saturating_sub(1)..rows.len()).next();
     let value = last.and_then(|row| row.value);
@@ -225,19 +275,19 @@ pub(super) fn shown<'a, H>(
 
 /// Adds the pieces of state that an answer shows.
 pub(super) fn show<M: Machine>(
-    state: &CordState,
+    (number, stamp): (Number, Stamp),
     head: Option<Shown<'_, M::Head>>,
     items: &dyn Items<M::Item>,
     shows: &Shows,
     arena: &mut Arena,
     answer: &mut Answer,
 ) {
-    let (kind, number) = (M::KIND, state.number);
+    let kind = M::KIND;
     if let Some(Shown { head, packed }) = head
         && shows.head
     {
         let len = packed.map_or(size_of::<M::Head>(), <[u8]>::len);
-        answer.add_head(kind, number, state.stamp, head.tag(), len, |out| match packed {
+        answer.add_head(kind, number, stamp, head.tag(), len, |out| match packed {
             Some(packed) => out.extend_from_slice(packed),
             None => head.pack(&mut Packer::new(out, arena)),
         });

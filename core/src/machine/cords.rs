@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 use rkyv::ser::allocator::Arena;
 
-use super::cord::{CordState, Happening, ItemStore, Out, Shown, apply, perform, show, shown};
+use super::cord::{CordState, Happening, ItemStore, Out, Shown, perform, show};
 use super::lent::{Lent, LentItems, LentOf, typed};
 use super::state::{Items, Place, View};
 use super::{
     Answer, Command, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Shows, Stamp,
 };
 use crate::filter::Filter;
-use crate::records::{Corrupt, HeadRow, ItemRow, Record, Rows, Tag};
+use crate::records::{Corrupt, HeadRow, ItemRow, Record};
 use crate::words::{Book, Name, Number, Position, Refusal, Timestamp};
 
 /// The place of a stream in its shard's memory.
@@ -92,25 +92,6 @@ pub trait Cords: Send {
     fn on_due(&self, item: Option<&ItemKey>) -> Option<Command>;
     /// Brings the lower bound of what is due next up to date.
     fn refresh_due(&mut self, slot: Slot);
-
-    /// Applies an event out of the log.
-    fn replay(
-        &mut self,
-        slot: Slot,
-        event: (Tag, &[u8]),
-        place: &Place,
-        rows: &mut Rows,
-        arena: &mut Arena,
-        answer: Option<&mut Answer>,
-    ) -> Result<(), Corrupt>;
-    /// The items that applying it reads, and those that its answer shows.
-    fn reads(
-        &self,
-        event: (Tag, &[u8]),
-        place: &Place,
-        shown: bool,
-        needs: &mut Needs,
-    ) -> Result<(), Corrupt>;
 
     /// A copy for a transaction, with these items.
     fn lend(&self, slot: Slot, keys: &[ItemKey]) -> Box<dyn Lent>;
@@ -371,7 +352,7 @@ impl<M: Machine> Cords for CordsOf<M> {
         let cord = self.cord(slot);
         let items = Of { cells: &self.items, slot };
         let head = cord.head.as_ref().map(|head| Shown { head, packed: None });
-        show::<M>(&cord.state, head, &items, shows, arena, answer);
+        show::<M>((cord.state.number, cord.state.stamp), head, &items, shows, arena, answer);
     }
 
     fn due(&self, slot: Slot, now: Timestamp) -> Option<Option<ItemKey>> {
@@ -393,55 +374,6 @@ impl<M: Machine> Cords for CordsOf<M> {
         let own = cord.head.as_ref().map_or(Timestamp::NEVER, M::due);
         let resident = items.first_due(slot).map_or(Timestamp::NEVER, |(at, _)| at);
         cord.state.due = own.min(resident).min(cord.state.due_stored);
-    }
-
-    fn replay(
-        &mut self,
-        slot: Slot,
-        (tag, payload): (Tag, &[u8]),
-        place: &Place,
-        rows: &mut Rows,
-        arena: &mut Arena,
-        answer: Option<&mut Answer>,
-    ) -> Result<(), Corrupt> {
-        let event = M::Event::unpack(tag, payload)?;
-        let (cord, items) = self.parts(slot);
-        if cord.head.is_none() {
-            cord.state.number = Number::new(place.position.get());
-        }
-        let number = cord.state.number;
-        let mut filter = Filter::new(64);
-        let due = Timestamp::NEVER;
-        let mut changed = OfMut { cells: items, slot, number, filter: &mut filter, added: 0, due };
-        let Cord { state, head } = cord;
-        let packed = apply::<M>(state, head, &mut changed, &event, place, rows, arena);
-        if let Some(answer) = answer {
-            let shows = M::shows(&event, place);
-            if shows.event {
-                answer.add_event(M::KIND, number, tag, payload);
-            }
-            let head = shown(cord.head.as_ref(), rows, packed);
-            show::<M>(&cord.state, head, &changed, &shows, arena, answer);
-        }
-        let added = changed.added;
-        cord.state.cells += added;
-        cord.state.used = true;
-        Ok(())
-    }
-
-    fn reads(
-        &self,
-        (tag, payload): (Tag, &[u8]),
-        place: &Place,
-        shown: bool,
-        needs: &mut Needs,
-    ) -> Result<(), Corrupt> {
-        let event = M::Event::unpack(tag, payload)?;
-        M::reads(&event, needs);
-        if shown {
-            M::shows(&event, place).items.into_iter().for_each(|key| needs.item(key));
-        }
-        Ok(())
     }
 
     fn lend(&self, slot: Slot, keys: &[ItemKey]) -> Box<dyn Lent> {

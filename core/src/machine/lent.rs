@@ -110,7 +110,8 @@ impl<M: Machine> Lent for LentOf<M> {
         if let Accepted::Already(shows) = accepted {
             let arena = &mut rkyv::ser::allocator::Arena::new();
             let head = self.head.as_ref().map(|head| Shown { head, packed: None });
-            show::<M>(&self.state, head, &self.items, shows, arena, answer);
+            let state = &self.state;
+            show::<M>((state.number, state.stamp), head, &self.items, shows, arena, answer);
         }
     }
 

@@ -12,6 +12,7 @@ mod lent;
 mod needs;
 mod posting;
 mod registry;
+mod replayed;
 mod solo;
 mod state;
 
@@ -25,6 +26,7 @@ pub use lent::Lent;
 pub use needs::{ItemKey, Needs, Shows};
 pub use posting::{Posting, Postings, Side};
 pub use registry::{Registry, Rules};
+pub use replayed::{ReplaySlot, Replayed, Replaying};
 pub use solo::{Solo, Told};
 pub use state::{Changes, Items, Place, View};
 
@@ -41,6 +43,9 @@ pub trait Machine: Sized + Send + Sync + 'static {
     const KIND: Kind;
     /// The kind's name, as callers know it.
     const NAME: &'static str;
+    /// Whether its events have postings. The streams of such a machine never vanish: a trial
+    /// balance needs their heads.
+    const MOVES_VALUE: bool = false;
     /// The longest head, packed, that this machine makes. At most 256 bytes.
     type Head: Record;
     /// What belongs to a stream beside its head: holds, claims, metadata.
@@ -100,8 +105,26 @@ pub trait Machine: Sized + Send + Sync + 'static {
         None
     }
 
-    /// The signed movements of an event. `head` is the stream's as the event left it.
+    /// The command that a restore gives to a stream which came out of a backup, because the
+    /// original may have gone on with it, or kept what belongs to it.
+    ///
+    /// It is accepted in every state: with an event after which there is no such command any
+    /// more, or as so already.
+    fn on_restored(_head: &Self::Head) -> Option<Self::Command> {
+        None
+    }
+
+    /// The same for one of its items.
+    fn on_restored_item(_key: &ItemKey, _item: &Self::Item) -> Option<Self::Command> {
+        None
+    }
+
+    /// The signed movements of an event. `head` is the stream's as the event left it, or as a
+    /// later one did: only what never changes after creation, the asset or a link, may decide.
     fn postings(_head: &Self::Head, _event: &Self::Event, _out: &mut Postings) {}
+
+    /// What the stream holds of each asset: the sum of all postings on its side.
+    fn holding(_head: &Self::Head, _out: &mut dyn FnMut(Asset, i128)) {}
 
     /// The index rows of a stream, beside the one by creation that every kind has.
     fn indexes(_head: &Self::Head, _index: &mut dyn FnMut(u8, &[u8])) {}

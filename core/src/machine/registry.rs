@@ -4,9 +4,10 @@ use core::fmt::{self, Debug};
 use core::marker::PhantomData;
 
 use super::cords::CordsOf;
-use super::{Command, Cords, ItemKey, Machine, Postings};
+use super::replayed::ReplayedOf;
+use super::{Command, Cords, ItemKey, Machine, Postings, Replayed};
 use crate::records::{Corrupt, Record, Tag};
-use crate::words::{Kind, Timestamp};
+use crate::words::{Asset, Kind, Timestamp};
 
 /// The machines of a ledger, by kind.
 #[derive(Clone)]
@@ -60,6 +61,8 @@ pub trait Rules: Send + Sync {
     fn name(&self) -> &'static str;
     /// An empty table of its streams.
     fn cords(&self) -> Box<dyn Cords>;
+    /// An empty table of its streams, for a replay.
+    fn replayed(&self) -> Box<dyn Replayed>;
     /// Checks a packed event and describes it.
     fn describe_event(&self, tag: Tag, payload: &[u8]) -> Result<String, Corrupt>;
     /// Checks a packed head and describes it.
@@ -72,6 +75,15 @@ pub trait Rules: Send + Sync {
         head: (Tag, &[u8]),
         event: (Tag, &[u8]),
         out: &mut Postings,
+    ) -> Result<(), Corrupt>;
+    /// Whether its events have postings.
+    fn moves_value(&self) -> bool;
+    /// What a stream holds of each asset, by its packed head.
+    fn holding(
+        &self,
+        tag: Tag,
+        head: &[u8],
+        out: &mut dyn FnMut(Asset, i128),
     ) -> Result<(), Corrupt>;
     /// When a packed head is due.
     fn head_due(&self, tag: Tag, head: &[u8]) -> Result<Timestamp, Corrupt>;
@@ -88,6 +100,15 @@ pub trait Rules: Send + Sync {
     fn tags(&self) -> [&'static [Tag]; 3];
     /// The command that time gives.
     fn on_due(&self, item: Option<&ItemKey>) -> Option<Command>;
+    /// The command that a restore gives to a stream, by its packed head.
+    fn on_restored(&self, tag: Tag, head: &[u8]) -> Result<Option<Command>, Corrupt>;
+    /// The command that a restore gives for a packed item.
+    fn on_restored_item(
+        &self,
+        key: &ItemKey,
+        tag: Tag,
+        item: &[u8],
+    ) -> Result<Option<Command>, Corrupt>;
 }
 
 struct Of<M>(PhantomData<fn() -> M>);
@@ -103,6 +124,10 @@ impl<M: Machine> Rules for Of<M> {
 
     fn cords(&self) -> Box<dyn Cords> {
         Box::new(CordsOf::<M>::new())
+    }
+
+    fn replayed(&self) -> Box<dyn Replayed> {
+        Box::new(ReplayedOf::<M>::new())
     }
 
     fn describe_event(&self, tag: Tag, payload: &[u8]) -> Result<String, Corrupt> {
@@ -126,6 +151,20 @@ impl<M: Machine> Rules for Of<M> {
         let head = M::Head::unpack(head.0, head.1)?;
         let event = M::Event::unpack(event.0, event.1)?;
         M::postings(&head, &event, out);
+        Ok(())
+    }
+
+    fn moves_value(&self) -> bool {
+        M::MOVES_VALUE
+    }
+
+    fn holding(
+        &self,
+        tag: Tag,
+        head: &[u8],
+        out: &mut dyn FnMut(Asset, i128),
+    ) -> Result<(), Corrupt> {
+        M::holding(&M::Head::unpack(tag, head)?, out);
         Ok(())
     }
 
@@ -153,5 +192,20 @@ impl<M: Machine> Rules for Of<M> {
 
     fn on_due(&self, item: Option<&ItemKey>) -> Option<Command> {
         M::on_due(item).map(Command::of::<M>)
+    }
+
+    fn on_restored(&self, tag: Tag, head: &[u8]) -> Result<Option<Command>, Corrupt> {
+        let head = M::Head::unpack(tag, head)?;
+        Ok(M::on_restored(&head).map(Command::of::<M>))
+    }
+
+    fn on_restored_item(
+        &self,
+        key: &ItemKey,
+        tag: Tag,
+        item: &[u8],
+    ) -> Result<Option<Command>, Corrupt> {
+        let item = M::Item::unpack(tag, item)?;
+        Ok(M::on_restored_item(key, &item).map(Command::of::<M>))
     }
 }

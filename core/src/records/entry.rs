@@ -161,6 +161,27 @@ pub struct Entry<'a> {
     pub parts: Vec<Part<'a>>,
 }
 
+/// What an entry says beside its parts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EntryFront {
+    /// The position of its first event.
+    pub first: Position,
+    /// How many positions it takes.
+    pub events: u16,
+    /// The time at which it was decided.
+    pub now: Timestamp,
+    /// What it says about an idempotency key.
+    pub note: Option<KeyNote>,
+}
+
+impl EntryFront {
+    /// The position of its last event.
+    #[must_use]
+    pub fn last(&self) -> Position {
+        Position::new(self.first.get() + u64::from(self.events) - 1)
+    }
+}
+
 /// What one event did to one stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part<'a> {
@@ -201,7 +222,28 @@ impl<'a> Entries<'a> {
         Self { bytes, next: first }
     }
 
-    fn read(&mut self) -> Result<Entry<'a>, Corrupt> {
+    /// The position that the next entry begins with: behind the last one, once all are read.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.next
+    }
+
+    /// Reads the next entry and appends its parts to a list, which can be that of many
+    /// entries. After an error there is nothing more, and nothing was appended.
+    pub fn next_into(&mut self, parts: &mut Vec<Part<'a>>) -> Option<Result<EntryFront, Corrupt>> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let before = parts.len();
+        let front = self.read(parts);
+        if front.is_err() {
+            self.bytes = &[];
+            parts.truncate(before);
+        }
+        Some(front)
+    }
+
+    fn read(&mut self, list: &mut Vec<Part<'a>>) -> Result<EntryFront, Corrupt> {
         let mut fields = Fields(self.bytes);
         let len = fields.u32()? as usize;
         if len < HEADER_LEN || !len.is_multiple_of(8) {
@@ -218,7 +260,6 @@ impl<'a> Entries<'a> {
         let first = self.next;
         let end = first.get().checked_add(u64::from(events)).ok_or(Corrupt::Range)?;
         let mut position = first.get().wrapping_sub(1);
-        let mut list = Vec::with_capacity(usize::from(parts).min(len / PART_LEN));
         for index in 0..parts {
             let part = read_part(&mut fields, &mut position, index == 0)?;
             if position >= end {
@@ -232,7 +273,7 @@ impl<'a> Entries<'a> {
         }
         self.bytes = whole.1;
         self.next = Position::new(end);
-        Ok(Entry { first, events, now, note, parts: list })
+        Ok(EntryFront { first, events, now, note })
     }
 }
 
@@ -286,13 +327,14 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, Corrupt>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.bytes.is_empty() {
-            return None;
-        }
-        let entry = self.read();
-        if entry.is_err() {
-            self.bytes = &[];
-        }
-        Some(entry)
+        let mut parts = Vec::new();
+        let front = self.next_into(&mut parts)?;
+        Some(front.map(|EntryFront { first, events, now, note }| Entry {
+            first,
+            events,
+            now,
+            note,
+            parts,
+        }))
     }
 }

@@ -4,9 +4,9 @@ mod entry;
 mod pack;
 mod row;
 
-pub use entry::{Entries, Entry, EntryWriter, KeyNote, Part, PartHead};
+pub use entry::{Entries, Entry, EntryFront, EntryWriter, KeyNote, Part, PartHead};
 pub use pack::{Packed, Packer, Record, Tag, pack_into, unpack};
-pub(crate) use row::{Fields, padding};
+pub(crate) use row::{Fields, padding, text};
 pub use row::{
     HeadRow, ItemRow, KeyRow, Row, Rows, SEAL_LEN, Table, key_of_head, key_of_item, key_of_name,
     open, seal,

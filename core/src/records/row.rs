@@ -122,6 +122,12 @@ impl Rows {
         self.bytes.len()
     }
 
+    /// The bytes of memory that they take.
+    #[must_use]
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity() + self.rows.capacity() * size_of::<RowAt>()
+    }
+
     /// The rows from one index up to another, in log order.
     pub fn range(&self, range: core::ops::Range<usize>) -> impl Iterator<Item = Row<'_>> {
         self.rows[range].iter().map(|at| Row {

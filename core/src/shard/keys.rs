@@ -188,9 +188,12 @@ impl Keys {
         Ok(())
     }
 
-    /// Notes a row of the store, without taking it into memory.
+    /// Notes a row of the store, without taking it into memory. One that is over by now would
+    /// only take room.
     pub(super) fn note(&mut self, key: &[u8; 16], bucket: u32) {
-        self.filter.insert(hash(key), bucket);
+        if self.filter.newest < bucket.saturating_add(BUCKETS_LIVE) {
+            self.filter.insert(hash(key), bucket);
+        }
     }
 
     /// All rows of the store have been noted.

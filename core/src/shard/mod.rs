@@ -33,8 +33,8 @@ mod visit;
 
 pub use keys::{BUCKET_MS, KEY_LIFE_MS, bucket_of};
 pub use load::{DUE_BATCH, Found, FoundItem, Load, Wanted, find, key_row_key};
-pub(crate) use op::kept_accepted;
 pub use op::{ANSWERED_LEGS_MAX, ENTRY_BYTES_MAX, LEGS_MAX};
+pub(crate) use op::{check_kept, kept_accepted};
 pub use read::{Reading, Sweep};
 pub use transaction::{Expand, Message, TxId, Visited};
 
@@ -53,6 +53,8 @@ use crate::batch::{Batch, Ring};
 use crate::commit::Published;
 use crate::filter::Filter;
 use crate::machine::{Answer, Command, Cords, Postings, Registry, Slot};
+use crate::recovery::Notes;
+use crate::restored::Step;
 use crate::store::StoreError;
 use crate::words::{Book, Fault, Id, Kind, Malformed, Name, Position, Refusal, Timestamp, Version};
 
@@ -149,6 +151,9 @@ pub enum Ask {
     Transaction(Vec<Leg>, Option<Key>),
     /// A read of one stream that lives on this shard.
     Read(Reading),
+    /// One step of a restore, before the ledger serves anyone. The stream must live on this
+    /// shard.
+    Restored(Step),
     /// Everything that is due is to be fired, on this shard, of one book and kind or of all.
     Sweep(Sweep),
 }
@@ -323,6 +328,7 @@ impl Shard {
         for ask in asks {
             match ask {
                 Ask::Command(leg, _) => self.name_ahead(leg, &mut named),
+                Ask::Restored(step) => self.name_ahead(step.leg(), &mut named),
                 Ask::Transaction(legs, _) => {
                     legs.iter().take(LOOK_AHEAD).for_each(|leg| self.name_ahead(leg, &mut named));
                 }
@@ -523,19 +529,13 @@ impl Shard {
         self.cords.iter().flatten().map(|cords| cords.steps()).sum::<u64>() + self.keys.steps()
     }
 
-    /// Notes a stream of the store for the filter, when a ledger is opened.
-    pub fn note_stream(&mut self, name: &Name) {
-        self.filter.insert(name_hash(name));
-    }
-
-    /// Notes an item of the store.
-    pub fn note_item(&mut self, number: crate::words::Number, key: &crate::machine::ItemKey) {
-        self.filter.insert(crate::machine::item_hash(number, key));
-    }
-
-    /// Notes an idempotency key of the store.
-    pub fn note_key(&mut self, key: &[u8; 16], bucket: u32) {
-        self.keys.note(key, bucket);
+    /// Takes over what a pass over the store has found for the filters.
+    pub fn note(&mut self, notes: &Notes) {
+        notes.hashes.iter().for_each(|hash| self.filter.insert(*hash));
+        notes.keys.iter().for_each(|(key, bucket)| self.keys.note(key, *bucket));
+        if notes.complete {
+            self.noted_all();
+        }
     }
 
     /// Everything in the store has been noted; the filters may say "never seen".
@@ -678,6 +678,6 @@ fn route(hash: u64) -> u32 {
 }
 
 /// Where a stream lives, among that many shards, by the hash of its name.
-fn shard_of(hash: u64, shards: usize) -> usize {
+pub(crate) fn shard_of(hash: u64, shards: usize) -> usize {
     route(hash) as usize % shards
 }

@@ -11,7 +11,7 @@ use crate::batch::{EntryAt, Ring};
 use crate::machine::{
     Accepted, Answer, Command, Context, Expansion, ItemKey, Needs, Out, Place, Shows, Transit,
 };
-use crate::records::{EntryWriter, KeyNote, KeyRow, Table};
+use crate::records::{Corrupt, EntryWriter, KeyNote, KeyRow, Table};
 use crate::words::{Code, Fact, Fault, Name, Position, Refusal, Timestamp, Version};
 
 /// Tells asks under way apart.
@@ -140,6 +140,10 @@ impl Shard {
                 }
                 op.what = What::Transaction(legs);
             }
+            Ask::Restored(step) => {
+                op.home = Some(self.locate_by(hash, step.stream()));
+                op.what = What::Command(step.into_leg());
+            }
             Ask::Read(reading) => {
                 op.home = Some(self.locate_by(hash, &reading.stream));
                 op.what = What::Read(reading);
@@ -165,7 +169,8 @@ impl Shard {
         let (legs, is_transaction) = match ask {
             Ask::Command(leg, _) => (core::slice::from_ref(leg), false),
             Ask::Transaction(legs, _) => (&legs[..], true),
-            Ask::Read(_) | Ask::Sweep(_) => return None,
+            // What a restore gives comes out of rows, not from a caller.
+            Ask::Restored(_) | Ask::Read(_) | Ask::Sweep(_) => return None,
         };
         let index = legs.iter().position(|leg| leg.command.is_leg())?;
         let leg = is_transaction.then_some(index as u32);
@@ -187,6 +192,7 @@ impl Shard {
             |leg: &Leg| self.knows(leg.stream.kind) && leg.command.kind() == leg.stream.kind;
         let home = match ask {
             Ask::Command(leg, _) if known(leg) => self.hash_if_home(&leg.stream),
+            Ask::Restored(step) if known(step.leg()) => self.hash_if_home(step.stream()),
             Ask::Transaction(legs, key) => {
                 let bounded = (1..=LEGS_MAX).contains(&legs.len());
                 match key {
@@ -196,7 +202,7 @@ impl Shard {
                 }
             }
             Ask::Read(reading) => self.home_of_read(reading),
-            Ask::Command(..) => None,
+            Ask::Command(..) | Ask::Restored(_) => None,
             Ask::Sweep(_) => Some(0),
         };
         home.ok_or(Fault::Internal)
@@ -787,6 +793,7 @@ fn room(ask: &Ask) -> (u64, u64) {
     match ask {
         Ask::Command(leg, key) => (EVENTS_MAX, bytes(core::slice::from_ref(leg), key.is_some())),
         Ask::Transaction(legs, key) => (EVENTS_MAX * legs.len() as u64, bytes(legs, key.is_some())),
+        Ask::Restored(step) => (EVENTS_MAX, bytes(core::slice::from_ref(step.leg()), false)),
         Ask::Read(_) | Ask::Sweep(_) => (0, 0),
     }
 }
@@ -825,6 +832,19 @@ pub(crate) enum Stored<'a> {
 /// What is kept under a key whose command was accepted with events.
 pub(crate) fn kept_accepted(version: Version, answer: &Answer) -> Vec<u8> {
     Stored::Accepted(version, true, answer).pack()
+}
+
+/// Whether what is kept under a key can be read, and no version that it shows lies behind the
+/// position that answered.
+pub(crate) fn check_kept(bytes: &[u8], position: Position) -> Result<(), Corrupt> {
+    let version = match Stored::read(bytes).ok_or(Corrupt::Range)? {
+        Read::Accepted(version, _, answer) => {
+            answer.pieces().try_for_each(|piece| piece.map(drop))?;
+            version
+        }
+        Read::Refused(version, _, _) => version,
+    };
+    if version > position { Err(Corrupt::Range) } else { Ok(()) }
 }
 
 /// The same, read back.

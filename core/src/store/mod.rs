@@ -28,6 +28,14 @@ pub enum StoreError {
     /// Bytes of a file are not what was written.
     #[error("damaged: {0}")]
     Rotten(Damage),
+    /// Another version wrote it. Nothing was changed.
+    #[error("the store has format {found}, but this version keeps format {known}")]
+    Format {
+        /// Its format.
+        found: u32,
+        /// This version's.
+        known: u32,
+    },
     /// There is no room for what was asked.
     #[error("no room: {0}")]
     Full(String),

@@ -98,6 +98,14 @@ impl Log for SlowLog {
         self.log.tend()
     }
 
+    fn adopt(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        self.log.adopt(start, frames)
+    }
+
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
         self.log.trim(before)
     }

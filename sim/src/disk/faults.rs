@@ -29,7 +29,7 @@ pub enum Fault {
     /// `create`, `create_dir`. Nothing is done.
     NoSpace,
     /// A write that ends well lands elsewhere on the disk. The cache shows it where it was
-    /// meant to be, until [`forget`](super::SimFile::forget) or power loss.
+    /// meant to be, until [`forget`](quipu_core::disk::File::forget) or power loss.
     MisdirectWrite {
         /// The file whose bytes it destroys; `None` is the same one.
         file: Option<PathBuf>,

@@ -27,20 +27,20 @@ impl SimFile {
         Self { disk, file }
     }
 
-    /// The cache forgets what needs no sync of this file: what a failed sync or a lying write
-    /// left in it is read from the disk again. The length stays.
-    pub fn forget(&self) {
-        if let Ok(mut state) = self.disk.alive(&self.path()) {
-            state.forget(self.file);
-        }
-    }
-
     fn path(&self) -> Arc<Path> {
         self.disk.state().path_of(self.file)
     }
 }
 
 impl File for SimFile {
+    /// What a failed sync or a lying write left in the cache is read from the disk again. The
+    /// length stays.
+    fn forget(&self) {
+        if let Ok(mut state) = self.disk.alive(&self.path()) {
+            state.forget(self.file);
+        }
+    }
+
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
         let path = self.path();
         let act = Act::Read { offset, len: into.len() };

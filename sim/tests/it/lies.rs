@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quipu_core::disk::{Disk, DiskError};
+use quipu_core::disk::{Disk, DiskError, File};
 use quipu_sim::disk::{Fault, Keep, SimDisk, When};
 
 use super::{content, content_of, durable, path, sync, write};

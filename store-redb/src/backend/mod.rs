@@ -146,7 +146,7 @@ impl<F: File> PagedFile<F> {
     }
 
     /// What went wrong first, for whoever is told only that something did.
-    pub fn first(&self) -> First {
+    pub(crate) fn first(&self) -> First {
         self.shared.first.clone()
     }
 

@@ -21,6 +21,9 @@ use rows::{BLOCK_LEN, State};
 /// How many rows one trim removes, more than any frame has.
 const TRIM_ROWS: usize = 1_024;
 
+/// How many bytes of frames are adopted by one commit, but for the last frame of it.
+const ADOPTED_BYTES: usize = 16 << 20;
+
 /// A log in a redb file. Its directory is locked by whoever owns it.
 ///
 /// A frame without events is no history: only its time is kept. That it seals what lies before
@@ -72,6 +75,41 @@ impl RedbLog {
             Err(_) => self.is_closed = true,
         }
         committed
+    }
+
+    fn adopt_all(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        let mut state = State { first: start.position.plus(1), end: start, ..self.opened.state() };
+        let mut is_more = true;
+        while is_more {
+            let (mut adopted, mut bytes) = (Vec::new(), 0);
+            while bytes < ADOPTED_BYTES {
+                let Some(frame) = frames.next().transpose()? else {
+                    is_more = false;
+                    break;
+                };
+                if frame.first != state.next() {
+                    return Err(LogError::NotNext { next: state.next(), found: frame.first });
+                }
+                let before = state.end;
+                state.epoch = state.epoch.max(frame.epoch);
+                state.now_limit = state.now_limit.max(frame.now_limit);
+                state.end = before.then(&frame);
+                bytes += frame.bytes.len();
+                if frame.events > 0 {
+                    adopted.push((frame, before));
+                }
+            }
+            self.commit(state, |table| {
+                let mut rows = adopted.iter().flat_map(|(frame, at)| rows::to_rows(frame, at));
+                rows.try_for_each(|(key, row)| table.insert(key, row.as_slice()).map(drop))?;
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Whether the room that is made ahead is there as a whole.
@@ -177,11 +215,28 @@ impl Log for RedbLog {
         Ok(false)
     }
 
+    fn adopt(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        let is_new = self.opened.bounds() == (Position::new(1), Position::new(1));
+        if self.epoch.is_some() || self.is_closed || !is_new {
+            return Err(LogError::NotEmpty);
+        }
+        let adopted = self.adopt_all(start, frames);
+        self.is_closed |= adopted.is_err();
+        adopted
+    }
+
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
         let state = self.opened.state();
         let mut kept = before.min(state.next());
-        if self.is_closed || kept <= state.first {
+        if kept <= state.first {
             return Ok(state.first);
+        }
+        if self.is_closed {
+            return Err(LogError::Closed);
         }
         if kept < state.next() {
             kept = self.opened.frame(kept)?.0.first;

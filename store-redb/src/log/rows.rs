@@ -62,8 +62,9 @@ impl State {
             first: Position::new(word(words, 2)),
             end: Anchor { position: Position::new(word(words, 3)), hash: hash.try_into().ok()? },
         };
-        let is_sound = state.first.get() > 0 && state.first <= state.next();
-        is_sound.then_some(state)
+        // Short of the greatest number, so that there is a next position.
+        let is_sound = state.first.get() > 0 && state.end.position.get() < u64::MAX;
+        (is_sound && state.first <= state.next()).then_some(state)
     }
 }
 

@@ -9,7 +9,7 @@ use quipu_core::store::StoreError;
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableHandle};
 
 use super::schema::{
-    BadMeta, META, META_KEY, Meta, bucket_name, bucket_named, entries_of, rows_of,
+    BadMeta, FORMAT, META, META_KEY, Meta, bucket_name, bucket_named, entries_of, rows_of,
 };
 use crate::file::RedbFile;
 use crate::guard::Guard;
@@ -73,9 +73,8 @@ impl Base {
         let meta = match meta.unwrap_or(Err(BadMeta::Damaged)) {
             Ok(meta) => meta,
             Err(BadMeta::Damaged) => return Err(wrong("it does not say which store it is")),
-            Err(BadMeta::Format(format)) => {
-                let why = format!("{}: format {format} is another version's", path.display());
-                return Err(StoreError::Failed(why));
+            Err(BadMeta::Format(found)) => {
+                return Err(StoreError::Format { found, known: FORMAT });
             }
         };
         Ok(Self { meta, buckets, path: path.to_owned(), guard, tables: Some(tables) })

@@ -10,7 +10,7 @@ mod view;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use quipu_core::disk::Disk;
+use quipu_core::disk::{Disk, DiskError};
 use quipu_core::machine::Registry;
 use quipu_core::records::{Row, Table};
 use quipu_core::store::{Checkpoint, Due, Reader, Store, StoreError};
@@ -126,6 +126,29 @@ impl<D: Disk> RedbStore<D> {
         let store =
             Self { shared: Arc::new(shared), settings: settings.clone(), _disk: disk.clone() };
         Ok((store, opened))
+    }
+
+    /// Gives a store of an older format another name, so that the next opening makes a new one,
+    /// which the log fills. Gives that name; `None` where the store has this version's format,
+    /// or where there is none. One of a newer format stays as it is.
+    pub fn set_older_aside(
+        disk: &D,
+        path: &Path,
+        id: [u8; 16],
+        settings: &Settings,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        match disk.open(path) {
+            Err(DiskError::NotFound(_)) => return Ok(None),
+            file => drop(file.map_err(Trouble::from)?),
+        }
+        match open_file(disk, path, id, settings) {
+            Err(StoreError::Format { found, known }) if found < known => {
+                Ok(Some(file::set_aside(disk, path).map_err(Trouble::from)?))
+            }
+            // A damaged one is the next opening's business.
+            Ok(_) | Err(StoreError::Rotten(_) | StoreError::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether so much waits in memory that a checkpoint is wanted.

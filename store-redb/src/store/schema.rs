@@ -61,7 +61,7 @@ pub(crate) struct Meta {
 }
 
 /// The format of the tables. Another number is another format.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 const META_LEN: usize = 48;
 
 /// Why the row is not what was written.

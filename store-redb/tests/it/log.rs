@@ -6,10 +6,12 @@ use quipu_core::disk::{Disk, Keep, MemoryDisk};
 use quipu_core::log::conformance::{Place, check};
 use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
 use quipu_core::words::{Epoch, Position, Timestamp};
+use quipu_sim::Random;
 use quipu_sim::disk::{Keep as Torn, SimDisk};
 use quipu_store_redb::backend::Pacing;
-use quipu_store_redb::file::Settings;
+use quipu_store_redb::file::{RedbFile, Settings};
 use quipu_store_redb::log::RedbLog;
+use redb::ReadableTable;
 
 /// No less than the room of an entry of 8 MiB.
 const ROOM: u64 = 10 << 20;
@@ -172,4 +174,108 @@ fn a_full_disk_is_found_before_anything_is_promised() {
     assert!(appended as u64 >= ROOM / log.room_of(300_000));
     assert!(matches!(log.tend(), Err(LogError::Full(_))));
     assert_eq!(frames(&log).expect("readable").len(), appended);
+}
+
+/// More than one commit takes, and with an end that is none.
+#[test]
+fn a_long_history_is_adopted_or_of_no_use() {
+    let (from, to) = (MemoryDisk::new(), MemoryDisk::new());
+    let mut log = open(&from).expect("it opens");
+    let epoch = log.take_epoch().expect("an epoch");
+    for _ in 0..5 {
+        let made = Frame { epoch, ..next_frame(&log, 2, 8 << 20) };
+        assert_eq!(append(&mut log, made), Some(Finish::Durable));
+    }
+    let all = frames(&log).expect("readable");
+    let mut copy = open(&to).expect("it opens");
+    copy.adopt(Anchor::START, &mut all.iter().cloned().map(Ok)).expect("it is new");
+    to.crash(Keep::Nothing);
+    drop(copy);
+    let copy = open(&to).expect("it opens");
+    assert!(frames(&copy).expect("readable") == all);
+    assert_eq!(copy.anchor(), log.anchor());
+
+    let gap = all.iter().cloned().map(Ok).filter(|frame| {
+        let Ok(Frame { first, .. }) = frame else { return true };
+        first.get() != 5
+    });
+    let broken = all.iter().take(2).cloned().map(Ok).chain([Err(LogError::Closed)]);
+    let feeds: [&mut dyn Iterator<Item = Result<Frame, LogError>>; 2] =
+        [&mut { gap }, &mut { broken }];
+    for feed in feeds {
+        let mut log = open(&MemoryDisk::new()).expect("it opens");
+        assert!(log.adopt(Anchor::START, feed).is_err());
+        assert_eq!(log.take_epoch(), Err(LogError::Closed));
+    }
+}
+
+/// However the file is cut up by what was appended and dropped before.
+#[test]
+fn promised_room_holds_in_a_file_full_of_gaps() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk).expect("it opens");
+    let epoch = log.take_epoch().expect("an epoch");
+    let mut random = Random::new(3);
+    for round in 0..8 {
+        disk.set_capacity(None);
+        assert_eq!(log.tend(), Ok(false));
+        disk.set_capacity(Some(disk.used()));
+        // All that is promised at once, as frames of one kind of length or of any.
+        let len_max = [200, 9_000, 400_000, 8 << 20][round % 4];
+        let mut room = log.room();
+        loop {
+            let len = random.below(len_max) as usize;
+            let Some(left) = room.checked_sub(log.room_of(len)) else { break };
+            room = left;
+            let made = Frame { epoch, ..next_frame(&log, 1, len) };
+            assert_eq!(append(&mut log, made), Some(Finish::Durable), "round {round}, {len}");
+            if random.one_in(16) {
+                let (first, next) = log.bounds();
+                let kept = first.get() + random.below(next.get() - first.get());
+                log.trim(Position::new(kept)).expect("dropped");
+            }
+        }
+    }
+}
+
+/// Sums of pages vouch for what redb wrote. That a row is the log's own is said by its seal.
+#[test]
+fn rows_that_the_log_has_not_written_are_damage() {
+    let made = || {
+        let disk = MemoryDisk::new();
+        let mut log = open(&disk).expect("it opens");
+        let epoch = log.take_epoch().expect("an epoch");
+        for len in [600_000, 900_000] {
+            let made = Frame { epoch, ..next_frame(&log, 1, len) };
+            assert_eq!(append(&mut log, made), Some(Finish::Durable));
+        }
+        disk
+    };
+    type Change = fn(&mut redb::Table<'_, (u64, u32), &[u8]>) -> Result<(), redb::Error>;
+    let changes: [(&str, Change); 4] = [
+        ("a bit", |table| {
+            let mut row = table.get((1, 1))?.expect("it is there").value().to_vec();
+            row[5_000] ^= 4;
+            table.insert((1, 1), row.as_slice())?;
+            Ok(())
+        }),
+        ("the last part", |table| table.remove((1, 2)).map(drop).map_err(Into::into)),
+        ("a part between", |table| table.remove((1, 1)).map(drop).map_err(Into::into)),
+        ("another frame's part", |table| {
+            let row = table.get((2, 1))?.expect("it is there").value().to_vec();
+            table.insert((1, 1), row.as_slice())?;
+            Ok(())
+        }),
+    ];
+    for (what, change) in changes {
+        let disk = made();
+        let file = RedbFile::open(&disk, Path::new("log"), &settings(), |_| Ok(())).expect("opens");
+        let frames = redb::TableDefinition::<(u64, u32), &[u8]>::new("frames");
+        file.commit(|transaction| change(&mut transaction.open_table(frames)?)).expect("changed");
+        file.close().expect("closed");
+        let log = open(&disk).expect("the last frame is whole");
+        let read = log.read(Position::new(1));
+        assert!(matches!(read, Err(LogError::Damaged(_))), "{what}: {read:?}");
+        assert!(log.read(Position::new(2)).is_ok(), "{what}");
+    }
 }

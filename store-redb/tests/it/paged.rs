@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quipu_core::disk::{Disk, File, MemoryDisk};
-use quipu_sim::disk::{Fault, SimDisk, SimFile, When};
+use quipu_sim::disk::{Fault, Keep, SimDisk, SimFile, When};
 use quipu_store_redb::backend::{Pacing, PagedFile};
 use quipu_store_redb::file::{RedbFile, set_aside};
 use quipu_store_redb::guard::Trouble;
@@ -84,8 +84,9 @@ fn what_nobody_wrote_is_not_read() {
     assert!(paged.read(100, &mut bytes[..10]).is_err(), "no whole page");
     drop(paged);
 
-    // What goes and comes back is new.
+    // What goes and comes back is new, also where its room stayed.
     let paged = create(&SimDisk::new(), Pacing::none());
+    paged.reserve(4 << 20, PAGE).expect("room");
     paged.set_len(600 * PAGE).expect("longer");
     for number in [5, 300, 599] {
         paged.write(number * PAGE, &page(number)).expect("written");
@@ -124,6 +125,54 @@ fn every_flipped_byte_of_a_page_or_its_sum_is_named() {
         assert_eq!(offset_of(&error), at);
         disk.flip(path(), flipped, (step % 8) as u8).expect("within the file");
     }
+}
+
+#[test]
+fn a_page_that_moved_together_with_its_sum_does_not_pass() {
+    let disk = SimDisk::new();
+    let paged = create(&disk, Pacing::none());
+    paged.set_len(10 * PAGE).expect("longer");
+    paged.write(0, &[9; 320]).expect("a header");
+    for number in [3, 4] {
+        paged.write(number * PAGE, &page(number)).expect("written");
+    }
+    paged.sync_data().expect("synced");
+    let file = disk.open(path()).expect("there");
+    let (mut moved, mut sum) = (page(0), [0; 8]);
+    file.read_at((2 + 3) * PAGE, &mut moved).expect("readable");
+    file.read_at(PAGE + 3 * 8, &mut sum).expect("readable");
+    file.write_at((2 + 4) * PAGE, &moved).expect("written");
+    file.write_at(PAGE + 4 * 8, &sum).expect("written");
+    let paged = PagedFile::open(file, path(), 7, Pacing::none()).expect("it opens");
+    paged.read(3 * PAGE, &mut moved).expect("it is where it was");
+    let error = paged.read(4 * PAGE, &mut moved).expect_err("it is somewhere else");
+    assert_eq!(offset_of(&error), (2 + 4) * PAGE);
+}
+
+/// After a failed sync the next process is shown what the disk never got. Opening makes it so.
+#[test]
+fn what_an_opening_shows_is_durable() {
+    let disk = SimDisk::new();
+    let paged = create(&disk, Pacing::none());
+    disk.sync_dir(Path::new("")).expect("synced");
+    paged.set_len(10 * PAGE).expect("longer");
+    paged.write(0, &[1; 320]).expect("a header");
+    paged.sync_data().expect("synced");
+    paged.set_len(20 * PAGE).expect("longer");
+    paged.write(0, &[2; 320]).expect("a header");
+    disk.schedule(Fault::FailSync, When::nth(1));
+    assert!(paged.sync_data().is_err());
+    let show = |disk: &SimDisk| {
+        let file = disk.open(path()).expect("there");
+        let paged = PagedFile::open(file, path(), 7, Pacing::none()).expect("it opens");
+        let mut header = [0; 320];
+        paged.read(0, &mut header).expect("readable");
+        (paged.len().expect("a length"), header[0])
+    };
+    assert_eq!(show(&disk.image(Keep::Nothing)), (10 * PAGE, 1), "the disk never got it");
+    let disk = disk.reopen();
+    assert_eq!(show(&disk), (20 * PAGE, 2), "the cache shows it");
+    assert_eq!(show(&disk.image(Keep::Nothing)), (20 * PAGE, 2));
 }
 
 #[test]
@@ -176,9 +225,11 @@ fn room_is_taken_ahead_and_kept() {
     disk.set_capacity(None);
     paged.reserve(1 << 20, PAGE).expect("it was no failure");
     assert!(paged.has_room(1 << 20, PAGE));
-    disk.set_capacity(Some(disk.used()));
+    let used = disk.used();
+    disk.set_capacity(Some(used));
     for pages in [512, 100, 512, 256] {
         paged.set_len(pages * PAGE).expect("there is room");
+        assert_eq!(disk.used(), used, "{pages} pages: it was given back");
     }
     for number in 1..256 {
         paged.write(number * PAGE, &page(number)).expect("there is room");
@@ -228,7 +279,7 @@ fn a_crash_while_a_file_is_made_leaves_one_that_opens_or_none() {
             let disk = SimDisk::new();
             disk.die_at(at);
             assert!(make(&disk).is_err(), "operation {at}");
-            let disk = disk.image(quipu_sim::disk::Keep::Torn(seed));
+            let disk = disk.image(Keep::Torn(seed));
             make(&disk).expect("it is made anew, or opens");
             make(&disk).expect("it opens");
             assert_eq!(disk.list(Path::new("")).expect("names"), ["file"]);

@@ -1,1 +1,4 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
+
+mod life;
+mod say;

@@ -126,6 +126,13 @@ pub(super) fn apply(state: &mut Changes<'_, Account>, event: &Event, at: &Place)
                 withdrawal.lease_until = None;
             });
         }
+        Event::WithdrawalInherited(event) => {
+            change_withdrawal(state, event.withdrawal, |withdrawal| {
+                withdrawal.state = WithdrawalState::Unknown;
+                withdrawal.fence = at.position;
+                withdrawal.lease_until = None;
+            });
+        }
         Event::WithdrawalReconciled(event) => {
             let outcome = if event.completed {
                 pay_out(head, event.amount, event.balance_after);

@@ -236,6 +236,11 @@ pub enum Command {
     },
     /// Time: the account is over and empty.
     AccountDue,
+    /// A restore: the backup knows less of an unfinished withdrawal than its original may.
+    Inherit {
+        /// Which one.
+        withdrawal: Position,
+    },
 }
 
 /// The most that may be spent within one calendar period.
@@ -281,6 +286,7 @@ impl Said for Command {
             Self::Spend { .. } => 29,
             Self::Collect { .. } => 30,
             Self::Expect { .. } => 31,
+            Self::Inherit { .. } => 32,
         }
     }
 
@@ -322,6 +328,7 @@ impl Said for Command {
                 | Self::HoldDue { .. }
                 | Self::LeaseDue { .. }
                 | Self::AccountDue
+                | Self::Inherit { .. }
         )
     }
 
@@ -406,9 +413,9 @@ impl Said for Command {
                 canon.field(1, other);
                 canon.field(2, amount);
             }
-            Self::HoldDue { hold: part } | Self::LeaseDue { withdrawal: part } => {
-                canon.field(1, &part.get());
-            }
+            Self::HoldDue { hold: part }
+            | Self::LeaseDue { withdrawal: part }
+            | Self::Inherit { withdrawal: part } => canon.field(1, &part.get()),
         }
     }
 
@@ -448,7 +455,8 @@ impl Said for Command {
             | Self::Close
             | Self::HoldDue { .. }
             | Self::LeaseDue { .. }
-            | Self::AccountDue => 0,
+            | Self::AccountDue
+            | Self::Inherit { .. } => 0,
         }
     }
 }

@@ -69,6 +69,8 @@ records! {
         Restored = (27, 1),
         /// Money went out for what only its other legs can undo.
         Spent = (28, 1),
+        /// A withdrawal came unfinished out of a backup; nobody knows what became of it there.
+        WithdrawalInherited = (29, 1),
     }
 }
 
@@ -354,4 +356,12 @@ pub struct Spent {
     pub amount: Amount,
     /// The balance behind it.
     pub balance_after: Signed,
+}
+
+/// A withdrawal came unfinished out of a backup. The event's position is a fence that no worker
+/// has.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct WithdrawalInherited {
+    /// Which one.
+    pub withdrawal: Position,
 }

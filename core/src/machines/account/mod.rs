@@ -33,8 +33,8 @@ pub use event::{
     Changed, Charged, Closed, Deposited, Event, Expired, FlowFunded, FlowRaised, FlowRecovered,
     GaveBack, HoldCaptured, HoldExpired, HoldPlaced, HoldReleased, LeaseExpired, Opened, Received,
     Refunded, Restored, Sent, Spent, TookBack, WithdrawalCompleted, WithdrawalFailed,
-    WithdrawalLeased, WithdrawalPlanned, WithdrawalReconciled, WithdrawalRetried,
-    WithdrawalUnknown,
+    WithdrawalInherited, WithdrawalLeased, WithdrawalPlanned, WithdrawalReconciled,
+    WithdrawalRetried, WithdrawalUnknown,
 };
 pub use state::{
     Charge, First, Head, Hold, HoldState, Item, Spending, State, Withdrawal, WithdrawalState,
@@ -46,7 +46,7 @@ use crate::machine::{
     self, Changes, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Place, Postings,
     Shows, Side, View,
 };
-use crate::words::{Id, Kind, Position, Refusal, Timestamp};
+use crate::words::{Asset, Id, Kind, Position, Refusal, Timestamp};
 
 /// The letter of a charge's id.
 pub const CHARGE_LETTER: char = 'c';
@@ -73,6 +73,7 @@ pub struct Account;
 impl Machine for Account {
     const KIND: Kind = Kind::new(2);
     const NAME: &'static str = "account";
+    const MOVES_VALUE: bool = true;
     type Head = Head;
     type Item = Item;
     type Event = Event;
@@ -96,7 +97,9 @@ impl Machine for Account {
                 key_of(withdrawal, WITHDRAWAL_LETTER, withdrawal_key)
             }
             Command::HoldDue { hold } => Some(hold_key(*hold)),
-            Command::LeaseDue { withdrawal } => Some(withdrawal_key(*withdrawal)),
+            Command::LeaseDue { withdrawal } | Command::Inherit { withdrawal } => {
+                Some(withdrawal_key(*withdrawal))
+            }
             _ => None,
         };
         if let Some(key) = key {
@@ -172,6 +175,17 @@ impl Machine for Account {
         }
     }
 
+    /// A payout that is unfinished in a backup may have been made since, by the original.
+    fn on_restored_item(key: &ItemKey, item: &Item) -> Option<Command> {
+        let Item::Withdrawal(withdrawal) = item else { return None };
+        match withdrawal.state {
+            WithdrawalState::Pending | WithdrawalState::Dispatched => {
+                key.position().map(|withdrawal| Command::Inherit { withdrawal })
+            }
+            WithdrawalState::Completed | WithdrawalState::Failed | WithdrawalState::Unknown => None,
+        }
+    }
+
     fn postings(head: &Head, event: &Event, out: &mut Postings) {
         let (amount, from, to) = match event {
             Event::Deposited(event) => (event.amount, Side::Outside, Side::Stream),
@@ -203,10 +217,15 @@ impl Machine for Account {
             | Event::WithdrawalFailed(_)
             | Event::WithdrawalRetried(_)
             | Event::WithdrawalUnknown(_)
+            | Event::WithdrawalInherited(_)
             | Event::WithdrawalReconciled(_)
             | Event::LeaseExpired(_) => return,
         };
         out.moved(head.asset, amount, from, to);
+    }
+
+    fn holding(head: &Head, out: &mut dyn FnMut(Asset, i128)) {
+        out(head.asset, head.balance.get());
     }
 
     fn indexes(head: &Head, index: &mut dyn FnMut(u8, &[u8])) {
@@ -231,6 +250,7 @@ fn touched(event: &Event) -> Option<ItemKey> {
         Event::WithdrawalFailed(event) => Some(withdrawal_key(event.withdrawal)),
         Event::WithdrawalRetried(event) => Some(withdrawal_key(event.withdrawal)),
         Event::WithdrawalUnknown(event) => Some(withdrawal_key(event.withdrawal)),
+        Event::WithdrawalInherited(event) => Some(withdrawal_key(event.withdrawal)),
         Event::WithdrawalReconciled(event) => Some(withdrawal_key(event.withdrawal)),
         Event::LeaseExpired(event) => Some(withdrawal_key(event.withdrawal)),
         _ => None,

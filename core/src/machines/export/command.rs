@@ -61,6 +61,8 @@ pub enum Command {
 
     /// Time: the file, or the memory of a failure, is kept no longer.
     ExportDue,
+    /// A restore: the file stayed with the original.
+    FileLost,
 }
 
 /// What an export is of.
@@ -103,11 +105,12 @@ impl Said for Command {
             Self::Fail { .. } => 5,
             Self::Download { .. } => 6,
             Self::ExportDue => 7,
+            Self::FileLost => 8,
         }
     }
 
     fn is_leg(&self) -> bool {
-        matches!(self, Self::ExportDue)
+        matches!(self, Self::ExportDue | Self::FileLost)
     }
 
     fn canon(&self, canon: &mut Canon) {
@@ -138,7 +141,7 @@ impl Said for Command {
                 canon.field(2, reason);
             }
             Self::Download { by } => canon.maybe(1, by.as_ref()),
-            Self::ExportDue => {}
+            Self::ExportDue | Self::FileLost => {}
         }
     }
 
@@ -148,7 +151,7 @@ impl Said for Command {
             Self::Begin { worker, .. } => worker.heap_bytes(),
             Self::Fail { reason, .. } => reason.len(),
             Self::Download { by } => by.as_ref().map_or(0, Id::heap_bytes),
-            Self::Progress { .. } | Self::Finish { .. } | Self::ExportDue => 0,
+            Self::Progress { .. } | Self::Finish { .. } | Self::ExportDue | Self::FileLost => 0,
         }
     }
 }

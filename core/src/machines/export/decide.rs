@@ -3,7 +3,7 @@
 use super::state::{
     Begun, Downloaded, Event, Expired, Failed, Finished, Head, Progressed, Requested, State,
 };
-use super::{Command, Export, FAILED_TTL_MS, Format, TEXT_LEN_MAX, What};
+use super::{Command, Export, FAILED_TTL_MS, FILE_LOST, Format, TEXT_LEN_MAX, What};
 use crate::machine::{Decided, Machine, Shows, View};
 use crate::words::{Code, Fact, Id, Position, Refusal, Timestamp};
 
@@ -24,6 +24,7 @@ pub(super) fn decide(
         Command::Fail { fence, reason } => fail(view, *fence, reason, now),
         Command::Download { by } => download(view, by.as_ref(), now),
         Command::ExportDue => expire(view, now),
+        Command::FileLost => lose(view, now),
     }
 }
 
@@ -127,6 +128,17 @@ fn expire(view: &View<'_, Export>, now: Timestamp) -> Result<Decided<Event>, Ref
     }
     // Nothing below can fail.
     Ok(Decided::Event(Expired.into()))
+}
+
+fn lose(view: &View<'_, Export>, now: Timestamp) -> Result<Decided<Event>, Refusal> {
+    let head = view.head.ok_or(Code::NotFound)?;
+    // Nothing below can fail.
+    if head.state != State::Ready {
+        return Ok(Decided::Already(Shows::head()));
+    }
+    // A day behind the year 9999 is as good as never.
+    let expires_at = now.after_ms(FAILED_TTL_MS).unwrap_or(Timestamp::NEVER);
+    Ok(Decided::Event(Failed { reason: FILE_LOST.to_owned(), expires_at }.into()))
 }
 
 /// The head of an export whose running worker has this fence.

@@ -13,6 +13,10 @@
 //! | failed | `already_exists` | `wrong_state` | `wrong_state` | `wrong_state` | `wrong_state` | `wrong_state` | expired |
 //! | expired | `already_exists` | `wrong_state` | `wrong_state` | `wrong_state` | `wrong_state` | `expired` | `wrong_state` |
 //!
+//! In a restored ledger an export that was ready fails, since its file stayed with the original
+//! (`FileLost`; in any other state that is so already). One that was queued or running has no
+//! file yet, and is begun again as after any restart.
+//!
 //! An export that ended is expired from its instant on, whether time has been told so or not;
 //! before it, its time is `wrong_state`. Progress that runs back or stands still is already so.
 //! Where two refusals apply, the first of these is given: `malformed`, `not_found` or
@@ -34,6 +38,8 @@ use crate::words::{Kind, Refusal, Timestamp};
 
 /// The longest filter, and the longest reason of a failure, in bytes.
 pub const TEXT_LEN_MAX: usize = 1024;
+/// The reason why an export that was ready fails in a restored ledger.
+pub const FILE_LOST: &str = "the file stayed with the ledger that was backed up";
 /// How long a failed export is remembered as such.
 pub const FAILED_TTL_MS: u64 = 86_400_000;
 
@@ -97,6 +103,10 @@ impl Machine for Export {
 
     fn on_due(_item: Option<&ItemKey>) -> Option<Command> {
         Some(Command::ExportDue)
+    }
+
+    fn on_restored(head: &Head) -> Option<Command> {
+        (head.state == State::Ready).then_some(Command::FileLost)
     }
 
     fn indexes(head: &Head, index: &mut dyn FnMut(u8, &[u8])) {

@@ -62,7 +62,7 @@ use crate::machine::{
     self, Changes, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Place, Postings,
     Shows, Side, View,
 };
-use crate::words::{Id, Kind, Refusal};
+use crate::words::{Asset, Id, Kind, Refusal};
 
 /// The flow machine.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,7 @@ pub fn metadata_key() -> ItemKey {
 impl Machine for Flow {
     const KIND: Kind = Kind::new(3);
     const NAME: &'static str = "flow";
+    const MOVES_VALUE: bool = true;
     type Head = Head;
     type Item = Attached;
     type Event = Event;
@@ -154,6 +155,10 @@ impl Machine for Flow {
             Event::Cancelled(event) => out.moved(head.asset, event.refunded, Side::Stream, payer),
             Event::Started(_) | Event::Paused(_) | Event::Resumed(_) | Event::Settled(_) => {}
         }
+    }
+
+    fn holding(head: &Head, out: &mut dyn FnMut(Asset, i128)) {
+        out(head.asset, head.held().signed().get());
     }
 
     fn indexes(head: &Head, index: &mut dyn FnMut(u8, &[u8])) {

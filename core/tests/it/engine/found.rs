@@ -2,7 +2,7 @@
 
 use super::say::*;
 use super::seeds::Dice;
-use quipu_core::driver::{Driver, Move};
+use quipu_core::driver::{Driver, Filters, Move};
 use quipu_core::log::Finish;
 use quipu_core::machine::{Command, Machine};
 use quipu_core::machines::account::{self, Account};
@@ -253,7 +253,7 @@ fn an_absent_key_is_absent_for_its_own_ask_only() {
     for seed in 0..100 {
         let mut setup = setup(1);
         setup.config.short_way = false;
-        setup.note_all = false;
+        setup.filters = Filters::Never;
         let mut ledger = Driver::create(setup).expect("a new ledger opens");
         done(ledger.ask(command::<Account>("a", open())));
         done(ledger.ask(command::<Account>("a", deposit(10))));

@@ -242,6 +242,7 @@ fn a_command_says_whether_it_is_a_leg() {
         of::<Account>(account::Command::HoldDue { hold: at }),
         of::<Account>(account::Command::LeaseDue { withdrawal: at }),
         of::<Account>(account::Command::AccountDue),
+        of::<Account>(account::Command::Inherit { withdrawal: at }),
         of::<Drop>(drop::Command::Buy { claimant: who(), quantity: 1, payer: who() }),
         of::<Drop>(drop::Command::Restock { claim: who(), claimant: who() }),
         of::<Drop>(drop::Command::DropDue),
@@ -250,6 +251,7 @@ fn a_command_says_whether_it_is_a_leg() {
         of::<Record>(record::Command::RecordDue),
         of::<Collection>(collection::Command::Use { era: 0 }),
         of::<Export>(export::Command::ExportDue),
+        of::<Export>(export::Command::FileLost),
         of::<Key>(key::Command::Forget),
     ];
     for (is_leg, text) in legs {

@@ -5,12 +5,16 @@ mod audit;
 mod cost;
 mod found;
 mod found_later;
+mod history;
 mod legs;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;
+mod recovery;
+mod restored;
 mod say;
 
 mod seeds;
 mod size;
 mod smoke;
+mod verify;

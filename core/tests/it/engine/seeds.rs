@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::audit::{Audit, Expected, Sent};
+use super::history::histories_are_the_log;
+use super::recovery::the_same_rows;
 use super::say::*;
-use quipu_core::driver::{Driver, Move};
+use quipu_core::driver::{Driver, Filters, Move};
 use quipu_core::log::{Finish, Log, Reader};
 use quipu_core::machine::Machine;
 use quipu_core::machines::account::{self, Account};
@@ -13,6 +15,7 @@ use quipu_core::machines::flow::{self, Flow};
 use quipu_core::machines::record::{self, Record};
 use quipu_core::machines::source::{self, Source};
 use quipu_core::machines::ticket::{self, Ticket};
+use quipu_core::recovery::Limits;
 use quipu_core::shard::{Ask, CallId, Config, Key, Leg, Reply, Sweep};
 use quipu_core::words::{Id, Metadata, Name, Timestamp};
 
@@ -99,7 +102,9 @@ impl Run {
             ..made.config
         };
         made.room = dice.pick(&[(24, 200_000), (4_096, 64 << 20)]);
-        made.note_all = dice.chance(700);
+        made.filters =
+            dice.pick(&[Filters::AtOnce, Filters::InSteps, Filters::InSteps, Filters::Never]);
+        made.limits.memory = dice.pick(&[0, 100_000, 256 << 20]);
         let driver = Driver::create(made).expect("a new ledger opens");
         Self {
             dice,
@@ -241,6 +246,9 @@ impl Run {
         self.audit.room_is_back(free);
         self.read_everything();
         self.check_state();
+        let driver = self.driver();
+        super::verify::is_sound(driver.log(), driver.store(), driver.registry());
+        histories_are_the_log(self.driver().log());
     }
 
     fn read_everything(&mut self) {
@@ -269,6 +277,8 @@ impl Run {
         let live = driver.digest().expect("a readable store");
         let replayed = driver.replayed_digest().expect("a readable log");
         assert_eq!(live, replayed, "the store is what the log says");
+        let memory = self.dice.pick(&[0, 20_000, 256 << 20]);
+        the_same_rows(driver, Limits { memory, ..Limits::default() });
     }
 
     fn take_replies(&mut self) {
@@ -293,6 +303,7 @@ impl Run {
         let stream = match &ask {
             Ask::Command(leg, _) => Some(leg.stream.clone()),
             Ask::Read(reading) => Some(reading.stream.clone()),
+            Ask::Restored(step) => Some(step.stream().clone()),
             Ask::Transaction(..) | Ask::Sweep(_) => None,
         };
         let key = match &ask {

@@ -4,8 +4,9 @@ use quipu_core::machines::account::{
     Changed, Charge, Charged, Closed, Deposited, Event, Expired, First, FlowFunded, FlowRaised,
     FlowRecovered, GaveBack, Head, Hold, HoldCaptured, HoldExpired, HoldPlaced, HoldReleased,
     HoldState, Item, LeaseExpired, Opened, Received, Refunded, Restored, Sent, SpendCap, Spending,
-    Spent, State, TookBack, Withdrawal, WithdrawalCompleted, WithdrawalFailed, WithdrawalLeased,
-    WithdrawalPlanned, WithdrawalReconciled, WithdrawalRetried, WithdrawalState, WithdrawalUnknown,
+    Spent, State, TookBack, Withdrawal, WithdrawalCompleted, WithdrawalFailed, WithdrawalInherited,
+    WithdrawalLeased, WithdrawalPlanned, WithdrawalReconciled, WithdrawalRetried, WithdrawalState,
+    WithdrawalUnknown,
 };
 use quipu_core::words::{Amount, Asset, Id, Metadata, Period, Position, Signed, Timestamp};
 
@@ -144,6 +145,7 @@ fn events() -> Vec<Event> {
         TookBack { amount, balance_after }.into(),
         Restored { amount, balance_after }.into(),
         Spent { amount, balance_after }.into(),
+        WithdrawalInherited { withdrawal: position }.into(),
     ]
 }
 

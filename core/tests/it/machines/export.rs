@@ -124,14 +124,22 @@ fn state_of(solo: &Solo<Export>) -> &'static str {
 fn every_command_in_every_state() {
     const EXISTS: &str = "already_exists (First(101))";
     const OVER: &str = "expired (At(1970-01-01T00:00:01.010Z))";
-    let commands =
-        [request(), begin(), progress(FENCE, 2, 4), finish(FENCE), fail(FENCE), download()];
+    let commands = [
+        request(),
+        begin(),
+        progress(FENCE, 2, 4),
+        finish(FENCE),
+        fail(FENCE),
+        download(),
+        Command::FileLost,
+    ];
     // Each cell is what comes of the command, and the state that it leaves.
     let rows = [
         (
             "absent",
             [
                 ("requested", "queued"),
+                ("not_found", "absent"),
                 ("not_found", "absent"),
                 ("not_found", "absent"),
                 ("not_found", "absent"),
@@ -148,6 +156,7 @@ fn every_command_in_every_state() {
                 ("wrong_state", "queued"),
                 ("wrong_state", "queued"),
                 ("not_ready", "queued"),
+                ("same", "queued"),
             ],
         ),
         (
@@ -159,6 +168,7 @@ fn every_command_in_every_state() {
                 ("finished", "ready"),
                 ("failed", "failed"),
                 ("not_ready", "running"),
+                ("same", "running"),
             ],
         ),
         (
@@ -170,6 +180,7 @@ fn every_command_in_every_state() {
                 ("wrong_state", "ready"),
                 ("wrong_state", "ready"),
                 ("downloaded", "ready"),
+                ("failed", "failed"),
             ],
         ),
         (
@@ -181,6 +192,7 @@ fn every_command_in_every_state() {
                 ("wrong_state", "failed"),
                 ("wrong_state", "failed"),
                 ("wrong_state", "failed"),
+                ("same", "failed"),
             ],
         ),
         (
@@ -192,6 +204,7 @@ fn every_command_in_every_state() {
                 ("wrong_state", "expired"),
                 ("wrong_state", "expired"),
                 (OVER, "expired"),
+                ("same", "expired"),
             ],
         ),
     ];
@@ -471,6 +484,7 @@ fn fingerprints_tell_commands_apart() {
         download(),
         nobody,
         Command::ExportDue,
+        Command::FileLost,
     ];
     are_told_apart(&commands);
 }
@@ -479,7 +493,8 @@ fn fingerprints_tell_commands_apart() {
 fn extremes_do_no_harm() {
     let numbers = [0, 1, FENCE, u64::MAX - 1, u64::MAX];
     let texts = ["", "é", &"x".repeat(100_000)];
-    let mut commands = vec![request(), Command::ExportDue, Command::Download { by: None }];
+    let mut commands =
+        vec![request(), Command::ExportDue, Command::FileLost, Command::Download { by: None }];
     for number in numbers {
         commands.push(progress(number, number, u64::MAX));
         commands.push(progress(FENCE, u64::MAX, number));

@@ -635,6 +635,22 @@ impl Model {
                 self.happened();
                 Ok(did)
             }
+            Command::Inherit { withdrawal } => {
+                self.exists()?;
+                let found = self.withdrawals.iter().position(|w| w.at == withdrawal.get());
+                let Some(index) = found else { return no(Code::NotFound) };
+                let state = self.withdrawals[index].state;
+                if !matches!(state, WithdrawalState::Pending | WithdrawalState::Dispatched) {
+                    return Ok(Did::Already);
+                }
+                let at = self.happened();
+                let known = &mut self.withdrawals[index];
+                known.state = WithdrawalState::Unknown;
+                // A fence that no worker has.
+                let worker = known.leases.last().map_or_else(String::new, |lease| lease.1.clone());
+                known.leases.push((at, worker, 0));
+                Ok(NOTHING_MOVED)
+            }
             Command::Transfer { .. } => no(Code::Malformed),
             // Before its time nothing is due, and what was due has fired already.
             Command::HoldDue { .. } | Command::LeaseDue { .. } | Command::AccountDue => {
@@ -948,10 +964,11 @@ impl Draw {
             44 => Command::Collect { flow: other },
             45 => Command::Expect { flow: other },
             46 => Command::Spend { amount, on: other },
-            _ => match self.pick % 3 {
+            _ => match self.pick % 5 {
                 0 => Command::HoldDue { hold: Position::new(101 + self.pick as u64 % 9) },
                 1 => Command::LeaseDue { withdrawal: Position::new(101 + self.pick as u64 % 9) },
-                _ => Command::AccountDue,
+                2 => Command::AccountDue,
+                _ => Command::Inherit { withdrawal: Position::new(101 + self.pick as u64 % 9) },
             },
         }
     }
@@ -1150,6 +1167,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => (odd_id(), amount()).prop_map(|(from, amount)| Command::Restore { from, amount }),
         1 => fence().prop_map(|hold| Command::HoldDue { hold }),
         1 => fence().prop_map(|withdrawal| Command::LeaseDue { withdrawal }),
+        1 => fence().prop_map(|withdrawal| Command::Inherit { withdrawal }),
         1 => Just(Command::AccountDue),
     ]
 }

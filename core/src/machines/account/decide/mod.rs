@@ -81,6 +81,7 @@ pub(super) fn decide(
             withdrawals::reconcile(view, withdrawal, *completed)
         }
         Command::LeaseDue { withdrawal } => withdrawals::end_lease(view, *withdrawal, now),
+        Command::Inherit { withdrawal } => withdrawals::inherit(view, *withdrawal),
 
         // It is split before it is decided; whole, it has nobody to give the money to.
         Command::Transfer { .. } => Err(Code::Malformed.into()),

@@ -7,22 +7,28 @@
 //! | retry, unknown | - | with the newest fence | - | - |
 //! | reconcile | - | - | completed or failed | - |
 //! | time | - | unknown, once the lease is over | - | - |
+//! | a restore | unknown | unknown | so already | so already |
 //!
 //! A dash is `wrong_state`. Where the state lets a fence decide, any other fence than the
 //! newest is `stale_fence`. What a worker reports is never refused by arithmetic: it
 //! happened.
+//!
+//! A restored ledger cannot know what its original did after the backup was taken: a pending
+//! payout may have been dispatched there and made. So every unfinished one is unknown, under a
+//! fence that no worker has, and what a worker of the original still says of it is stale: there
+//! may have been a later lease than the backup knows.
 
 use super::super::{
     Account, DESTINATION_CHARS_MAX, ERROR_BYTES_MAX, Item, LeaseExpired, SECRET_BYTES_MAX,
-    WITHDRAWAL_LETTER, Withdrawal, WithdrawalCompleted, WithdrawalFailed, WithdrawalLeased,
-    WithdrawalPlanned, WithdrawalReconciled, WithdrawalRetried, WithdrawalState, WithdrawalUnknown,
-    withdrawal_key,
+    WITHDRAWAL_LETTER, Withdrawal, WithdrawalCompleted, WithdrawalFailed, WithdrawalInherited,
+    WithdrawalLeased, WithdrawalPlanned, WithdrawalReconciled, WithdrawalRetried, WithdrawalState,
+    WithdrawalUnknown, withdrawal_key,
 };
 use super::{
     Decision, above_zero, affordable, after_seconds, balance_without, found, happens, in_use,
     within_spend_cap,
 };
-use crate::machine::View;
+use crate::machine::{Decided, Shows, View};
 use crate::words::{Amount, Code, Fact, Id, Position, Refusal, Timestamp};
 
 pub(super) fn plan(
@@ -127,6 +133,21 @@ pub(super) fn end_lease(view: &View<'_, Account>, position: Position, now: Times
     }
     // Nothing below can fail.
     happens(LeaseExpired { withdrawal: position })
+}
+
+/// A restore: nobody here knows what the original made of the payout.
+pub(super) fn inherit(view: &View<'_, Account>, position: Position) -> Decision {
+    found(view)?;
+    let withdrawal = withdrawal_at(view, position)?;
+    // Nothing below can fail.
+    match withdrawal.state {
+        WithdrawalState::Pending | WithdrawalState::Dispatched => {
+            happens(WithdrawalInherited { withdrawal: position })
+        }
+        WithdrawalState::Completed | WithdrawalState::Failed | WithdrawalState::Unknown => {
+            Ok(Decided::Already(Shows::item(withdrawal_key(position))))
+        }
+    }
 }
 
 fn named<'a>(view: &View<'a, Account>, id: &Id) -> Result<(Position, &'a Withdrawal), Refusal> {

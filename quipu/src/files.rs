@@ -1,0 +1,379 @@
+//! The files of a ledger: made in one step, opened under a lock, recovered.
+//!
+//! ```text
+//! LEDGER            which ledger it is
+//! log/              its history
+//! store/store.redb  what the history adds up to
+//! base.quipu        where history was trimmed: the rows as of a position that is still kept
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use quipu_core::commit::Published;
+use quipu_core::disk::{Disk, DiskError};
+use quipu_core::log::{self, Anchor, Log as _, LogError, Reader as _};
+use quipu_core::machine::Registry;
+use quipu_core::recovery::{Limits, Progress, recover};
+use quipu_core::store::{Reader as _, Store as _};
+use quipu_core::words::{Epoch, Position};
+use quipu_log_file::{FileLog, LogId};
+use quipu_store_redb::backend::Pacing;
+use quipu_store_redb::log::RedbLog;
+use quipu_store_redb::store::{Opened, RedbStore};
+use quipu_store_redb::{file, store};
+
+use crate::backup::{self, Backup, BackupManifest};
+use crate::error::OpenError;
+use crate::log::AnyLog;
+use crate::manifest::{FORMAT, LedgerId, LogKind, MANIFEST, MANIFEST_NEW, Manifest, Origin};
+
+pub(crate) const LOG: &str = "log";
+pub(crate) const LOG_REDB: &str = "log/log.redb";
+pub(crate) const STORE: &str = "store";
+pub(crate) const STORE_REDB: &str = "store/store.redb";
+pub(crate) const BASE: &str = "base.quipu";
+pub(crate) const BASE_NEW: &str = "base.new";
+
+/// How a ledger is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// What keeps the log of a new ledger.
+    pub log: LogKind,
+    /// How a log in files lays them out.
+    pub files: quipu_log_file::Settings,
+    /// What a log in redb may keep in memory, in bytes.
+    pub log_cache_bytes: usize,
+    /// What the store may take.
+    pub store: store::Settings,
+    /// What recovery may take.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            log: LogKind::Files,
+            files: quipu_log_file::Settings::default(),
+            log_cache_bytes: 16 << 20,
+            store: store::Settings::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The open files of a ledger. Nobody else can open them.
+pub struct Files<D: Disk> {
+    /// Where they are.
+    pub disk: D,
+    /// What the ledger says of itself.
+    pub manifest: Manifest,
+    /// Its history.
+    pub log: AnyLog<D>,
+    /// What the history adds up to.
+    pub store: RedbStore<D>,
+    /// How the store was found.
+    pub found: Opened,
+    _lock: D::Lock,
+}
+
+impl<D: Disk> Files<D> {
+    /// Makes the files of a new ledger in an empty folder. Until that is done to the end the
+    /// folder holds no ledger: power that goes meanwhile leaves one in which it can be made again.
+    pub fn create(
+        disk: D,
+        id: LedgerId,
+        registry: &Registry,
+        options: &Options,
+    ) -> Result<Self, OpenError> {
+        Self::make(disk, id, None, registry, options, Ok)
+    }
+
+    /// The same, with what `fill` puts into it before it counts.
+    pub(crate) fn make(
+        disk: D,
+        id: LedgerId,
+        origin: Option<Origin>,
+        registry: &Registry,
+        options: &Options,
+        fill: impl FnOnce(Self) -> Result<Self, OpenError>,
+    ) -> Result<Self, OpenError> {
+        let lock = disk.try_lock(Path::new(""))?;
+        match Manifest::read(&disk)? {
+            Some(manifest) if manifest.is_whole => return Err(OpenError::Exists),
+            Some(_) => clear(&disk)?,
+            None => check_is_empty(&disk)?,
+        }
+        let stopped = Anchor::START;
+        let log = options.log;
+        let manifest = Manifest { format: FORMAT, is_whole: false, id, log, origin, stopped };
+        manifest.write(&disk)?;
+        for dir in [LOG, STORE] {
+            match disk.create_dir(Path::new(dir)) {
+                Err(DiskError::AlreadyExists(_)) => {}
+                made => made?,
+            }
+        }
+        disk.sync_dir(Path::new(""))?;
+        let log = open_log(&disk, &manifest, options, true)?;
+        let store_path = Path::new(STORE_REDB);
+        let (store, found) = RedbStore::open(&disk, store_path, id.0, registry, &options.store)?;
+        let mut made = fill(Self { disk, manifest, log, store, found, _lock: lock })?;
+        made.manifest.is_whole = true;
+        made.manifest.write(&made.disk)?;
+        Ok(made)
+    }
+
+    /// Opens the files of a ledger. What it holds is not whole before
+    /// [`recover`](Self::recover).
+    pub fn open(disk: D, registry: &Registry, options: &Options) -> Result<Self, OpenError> {
+        let lock = disk.try_lock(Path::new(""))?;
+        let manifest = read_manifest(&disk)?;
+        if manifest.format < FORMAT {
+            return Err(OpenError::Older(manifest.format));
+        }
+        if !has_log(&disk, manifest.log)? {
+            return Err(OpenError::StoreWithoutLog(LOG));
+        }
+        let log = open_log(&disk, &manifest, options, false)?;
+        check_log(&log, &manifest)?;
+        let base = base_for(&disk, &log, &manifest)?;
+        match disk.create_dir(Path::new(STORE)) {
+            Ok(()) => disk.sync_dir(Path::new(""))?,
+            Err(DiskError::AlreadyExists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let id = manifest.id.0;
+        let store_path = Path::new(STORE_REDB);
+        let (mut store, found) = RedbStore::open(&disk, store_path, id, registry, &options.store)?;
+        if let Some(mut base) = base
+            && store.position().plus(1) < log.bounds().0
+        {
+            // What was dropped of the log cannot be replayed: the copy stands in for it.
+            let position = base.manifest().position;
+            base.rows(|rows| Ok(store.fill(rows, position)?))?;
+        }
+        Ok(Self { disk, manifest, log, store, found, _lock: lock })
+    }
+
+    /// Takes over as the writer and brings the store up to the log. `progress` is told how far
+    /// it got.
+    pub fn recover(
+        &mut self,
+        registry: &Registry,
+        options: &Options,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Epoch, Published), OpenError> {
+        let epoch = self.log.take_epoch()?;
+        let published = recover(&self.log, &mut self.store, registry, &options.limits, progress)?;
+        Ok((epoch, published))
+    }
+
+    /// Ends a clean stop, once the log is sealed and nothing is under way: checkpoints the store
+    /// and notes where the log ends, so that an opening finds it if its end is lost.
+    pub fn stop(mut self) -> Result<(), OpenError> {
+        self.store.checkpoint()?;
+        self.manifest.stopped = self.log.anchor();
+        self.manifest.write(&self.disk)
+    }
+
+    /// Lends log and store to whoever drives them, and gives them back.
+    pub fn with_log_and_store(
+        self,
+        with: impl FnOnce(AnyLog<D>, RedbStore<D>) -> Result<(AnyLog<D>, RedbStore<D>), OpenError>,
+    ) -> Result<Self, OpenError> {
+        let Self { disk, manifest, log, store, found, _lock } = self;
+        let (log, store) = with(log, store)?;
+        Ok(Self { disk, manifest, log, store, found, _lock })
+    }
+
+    /// Takes a snapshot from which a backup can be written on any thread, while writing goes on.
+    pub fn begin_backup(&mut self) -> Result<BackupJob, OpenError> {
+        let snapshot = self.store.snapshot()?;
+        let log = self.log.reader();
+        let position = snapshot.position();
+        let (first, next) = log.bounds();
+        let start = if first < next { log.anchor_before(first)? } else { log.anchor() };
+        let manifest = BackupManifest {
+            ledger: self.manifest.id,
+            position,
+            anchor: log.anchor_before(position.plus(1))?,
+            start,
+            now_limit: log.now_limit(),
+        };
+        Ok(BackupJob { manifest, log, snapshot })
+    }
+
+    /// Drops history before a position, as far as that goes in whole pieces, once a copy of all
+    /// rows stands in for it that is durable and has been read again. Gives the first position
+    /// that is kept.
+    pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
+        let copy = self.begin_backup()?;
+        let before = before.min(copy.manifest.position.plus(1));
+        backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
+        backup::open_file(&self.disk, BASE)?.check(&mut |_| {})?;
+        Ok(self.log.trim(before)?)
+    }
+}
+
+/// A backup that can be written.
+pub struct BackupJob {
+    /// What it is of.
+    pub manifest: BackupManifest,
+    log: Arc<dyn log::Reader + Send + Sync>,
+    snapshot: Arc<dyn quipu_core::store::Reader>,
+}
+
+impl BackupJob {
+    /// Writes the backup. `progress` is told each position whose history is in it.
+    pub fn write(
+        &self,
+        out: &mut dyn io::Write,
+        progress: &mut dyn FnMut(Position),
+    ) -> Result<(), OpenError> {
+        backup::write(out, &self.manifest, Some(&*self.log), &*self.snapshot, progress)
+    }
+
+    /// Writes the rows alone.
+    fn write_rows(&self, out: &mut dyn io::Write) -> Result<(), OpenError> {
+        let manifest = BackupManifest { start: self.manifest.anchor, ..self.manifest };
+        backup::write(out, &manifest, None, &*self.snapshot, &mut |_| {})
+    }
+}
+
+/// The manifest of a ledger that is whole.
+pub(crate) fn read_manifest<D: Disk>(disk: &D) -> Result<Manifest, OpenError> {
+    match Manifest::read(disk)? {
+        Some(manifest) if manifest.is_whole => Ok(manifest),
+        Some(_) => Err(OpenError::NoLedger),
+        None => {
+            check_is_empty(disk)?;
+            Err(OpenError::NoLedger)
+        }
+    }
+}
+
+/// Whether nothing lies here that anybody could miss.
+fn check_is_empty<D: Disk>(disk: &D) -> Result<(), OpenError> {
+    for name in disk.list(Path::new(""))? {
+        if name != MANIFEST_NEW {
+            return Err(OpenError::Foreign(name));
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is left of a ledger that was never whole.
+fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
+    for dir in [LOG, STORE] {
+        let dir = Path::new(dir);
+        let names = match disk.list(dir) {
+            Err(DiskError::NotFound(_)) => continue,
+            names => names?,
+        };
+        for name in names {
+            disk.remove(&dir.join(name))?;
+        }
+        disk.sync_dir(dir)?;
+    }
+    for name in disk.list(Path::new(""))? {
+        if ![MANIFEST, MANIFEST_NEW, LOG, STORE].contains(&name.as_str()) {
+            return Err(OpenError::Foreign(name));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn has_log<D: Disk>(disk: &D, kind: LogKind) -> Result<bool, OpenError> {
+    let names = match disk.list(Path::new(LOG)) {
+        Err(DiskError::NotFound(_)) => return Ok(false),
+        names => names?,
+    };
+    Ok(match kind {
+        LogKind::Files => names.iter().any(|name| name.ends_with(".seg")),
+        LogKind::Redb => names.iter().any(|name| LOG_REDB.ends_with(name.as_str())),
+    })
+}
+
+fn open_log<D: Disk>(
+    disk: &D,
+    manifest: &Manifest,
+    options: &Options,
+    is_new: bool,
+) -> Result<AnyLog<D>, OpenError> {
+    let (dir, id) = (Path::new(LOG), LogId(manifest.id.0));
+    Ok(match manifest.log {
+        LogKind::Files if is_new => {
+            AnyLog::Files(Box::new(FileLog::create(disk.clone(), dir, id, &options.files)?))
+        }
+        LogKind::Files => {
+            AnyLog::Files(Box::new(FileLog::open(disk.clone(), dir, id, &options.files)?))
+        }
+        LogKind::Redb => AnyLog::Redb(Box::new(open_redb_log(disk, manifest, options)?)),
+    })
+}
+
+pub(crate) fn open_redb_log<D: Disk>(
+    disk: &D,
+    manifest: &Manifest,
+    options: &Options,
+) -> Result<RedbLog, LogError> {
+    let (front, _) = manifest.id.0.split_first_chunk::<8>().expect("sixteen bytes");
+    let settings = file::Settings {
+        // Not the store's: a file of the one never passes for the other.
+        id: !u64::from_le_bytes(*front),
+        cache_bytes: options.log_cache_bytes,
+        pacing: Pacing::none(),
+    };
+    RedbLog::open(disk, Path::new(LOG_REDB), &settings, LOG_ROOM_BYTES)
+}
+
+/// The room that a log in redb makes ahead of need.
+const LOG_ROOM_BYTES: u64 = 12 << 20;
+
+/// Holds a log against what was noted of it at the last clean stop.
+pub(crate) fn check_log(log: &dyn log::Reader, manifest: &Manifest) -> Result<(), OpenError> {
+    let stopped = manifest.stopped;
+    let (first, next) = log.bounds();
+    let last = Position::new(next.get() - 1);
+    if last < stopped.position {
+        return Err(OpenError::LogLost { found: last, stopped: stopped.position });
+    }
+    if stopped.position >= first && log.anchor_before(stopped.position.plus(1))? != stopped {
+        return Err(OpenError::OtherHistory(stopped.position));
+    }
+    Ok(())
+}
+
+/// The copy that stands in for what was dropped of a log, if anything was.
+pub(crate) fn base_for<D: Disk>(
+    disk: &D,
+    log: &dyn log::Reader,
+    manifest: &Manifest,
+) -> Result<Option<Backup<impl io::Read + use<D>>>, OpenError> {
+    let (first, _) = log.bounds();
+    if first == Position::new(1) {
+        return Ok(None);
+    }
+    let missing = OpenError::HistoryMissing { first };
+    let base = match backup::open_file(disk, BASE) {
+        Err(OpenError::Disk(DiskError::NotFound(_))) => return Err(missing),
+        base => base?,
+    };
+    let of = base.manifest();
+    if of.ledger != manifest.id || of.position.plus(1) < first {
+        return Err(missing);
+    }
+    match log.anchor_before(of.position.plus(1)) {
+        Ok(anchor) if anchor == of.anchor => Ok(Some(base)),
+        Ok(_) => Err(OpenError::OtherHistory(of.position)),
+        Err(LogError::Trimmed(_)) => Err(missing),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A path below the root.
+pub(crate) fn path(name: &str) -> PathBuf {
+    PathBuf::from(name)
+}

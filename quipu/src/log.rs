@@ -1,0 +1,97 @@
+//! The log of a ledger, in files or in redb.
+
+use std::sync::Arc;
+
+use quipu_core::disk::Disk;
+use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
+use quipu_core::words::{Epoch, Position, Timestamp};
+use quipu_log_file::FileLog;
+use quipu_store_redb::log::RedbLog;
+
+/// A log of either kind.
+pub enum AnyLog<D: Disk> {
+    /// In segmented files.
+    Files(Box<FileLog<D>>),
+    /// In one redb file.
+    Redb(Box<RedbLog>),
+}
+
+impl<D: Disk> AnyLog<D> {
+    fn log(&self) -> &dyn Log {
+        match self {
+            Self::Files(log) => &**log,
+            Self::Redb(log) => &**log,
+        }
+    }
+
+    fn log_mut(&mut self) -> &mut dyn Log {
+        match self {
+            Self::Files(log) => &mut **log,
+            Self::Redb(log) => &mut **log,
+        }
+    }
+}
+
+impl<D: Disk> Reader for AnyLog<D> {
+    fn bounds(&self) -> (Position, Position) {
+        self.log().bounds()
+    }
+
+    fn now_limit(&self) -> Timestamp {
+        self.log().now_limit()
+    }
+
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
+        self.log().read(from)
+    }
+
+    fn anchor(&self) -> Anchor {
+        self.log().anchor()
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        self.log().anchor_before(at)
+    }
+}
+
+impl<D: Disk> Log for AnyLog<D> {
+    fn take_epoch(&mut self) -> Result<Epoch, LogError> {
+        self.log_mut().take_epoch()
+    }
+
+    fn append(&mut self, frame: Frame) -> Result<(), LogError> {
+        self.log_mut().append(frame)
+    }
+
+    fn finish(&mut self) -> Option<Finish> {
+        self.log_mut().finish()
+    }
+
+    fn reader(&self) -> Arc<dyn Reader + Send + Sync> {
+        self.log().reader()
+    }
+
+    fn room(&self) -> u64 {
+        self.log().room()
+    }
+
+    fn room_of(&self, entry_len: usize) -> u64 {
+        self.log().room_of(entry_len)
+    }
+
+    fn tend(&mut self) -> Result<bool, LogError> {
+        self.log_mut().tend()
+    }
+
+    fn adopt(
+        &mut self,
+        start: Anchor,
+        frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
+    ) -> Result<(), LogError> {
+        self.log_mut().adopt(start, frames)
+    }
+
+    fn trim(&mut self, before: Position) -> Result<Position, LogError> {
+        self.log_mut().trim(before)
+    }
+}
