@@ -45,6 +45,10 @@ pub struct FileLog<D: Disk> {
     _lock: D::Lock,
 }
 
+/// With less than this left of a segment, the next one is made at once, of room that nobody has
+/// filled with zeros, rather than later and better: two full frames.
+const LEFT_LEAST: u64 = 2 << 20;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     /// The next frame can be appended.
@@ -481,7 +485,7 @@ impl<D: Disk> Log for FileLog<D> {
                 0 => Ok(false),
                 _ => self.ahead.fill(self.capacity).map(|is_ready| !is_ready),
             }
-        } else if self.ahead.has_spare() || left < FRAME_LEN_MAX.max(self.capacity / 2) {
+        } else if self.ahead.has_spare() || left < LEFT_LEAST {
             self.make_next().map(|()| true)
         } else {
             self.ahead.fill(self.capacity).map(|_| true)
