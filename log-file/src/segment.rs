@@ -119,7 +119,6 @@ impl Window {
             && offset + len as u64 <= self.start + self.bytes.len() as u64;
         if !held {
             let wanted = clamp(end.saturating_sub(offset), len.max(ahead));
-            self.bytes.clear();
             self.bytes.resize(wanted, 0);
             (self.number, self.start) = (segment.header.number, offset);
             if let Err(error) = segment.file.read_at(offset, &mut self.bytes) {

@@ -13,7 +13,7 @@ use quipu_core::log::{Anchor, Frame, LogError};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::footer::{Footer, Index};
-use crate::layout::{FrameHeader, LogId, SECTOR};
+use crate::layout::{FrameHeader, HEADER_LEN, LogId, SECTOR};
 use crate::segment::{Found, Segment, Window};
 
 /// The end of a log as its files show it.
@@ -243,9 +243,10 @@ fn proof_behind<F: File>(
 ) -> Result<bool, LogError> {
     let mut offset = from;
     while offset < end {
-        if let Found::Header(header) = window.find(segment, offset, end, Window::AHEAD)?
-            && header.proves >= number
-        {
+        let bytes = window.get(segment, offset, HEADER_LEN, end, Window::AHEAD)?;
+        let header =
+            bytes.first_chunk().and_then(|bytes| FrameHeader::decode(bytes, segment.seed, offset));
+        if header.is_some_and(|header| header.proves >= number) {
             return Ok(true);
         }
         offset += SECTOR as u64;
