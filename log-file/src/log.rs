@@ -277,8 +277,10 @@ impl Opening {
     fn after<F: File>(tail: &Tail<F>) -> Result<Self, LogError> {
         let last = tail.segment.header.number;
         // A segment that holds nothing but an opening may have a name that is not durable, though
-        // its directory could be listed. So it is made anew, of what it shows.
-        let number = if tail.only_opened { last } else { last + 1 };
+        // its directory could be listed. So it is made anew, of what it shows. So is one of whose
+        // frames none is proven: a footer would take the place of its first.
+        let is_proven = tail.unproven.first().is_none_or(|(offset, _)| *offset > SECTOR as u64);
+        let number = if tail.only_opened || !is_proven { last } else { last + 1 };
         let mut window = Window::new();
         let mut copies = Vec::new();
         let mut at = None;
