@@ -331,26 +331,23 @@ impl<D: Disk> Log for FileLog<D> {
             if self.state != State::Ready {
                 return Err(LogError::Closed);
             }
-            // Another writer on this handle: a frame of its own says so, durably.
+            // Another writer on this handle: its first frame says so, durably.
             let epoch = taken.plus(1);
+            self.epoch = Some(epoch);
             let (first, now_limit) = (self.at.next, self.at.now_limit);
             let watermark = Position::new(first.get() - 1);
             let now = now_limit;
             let bytes = Vec::new();
-            self.append(Frame {
-                epoch: taken,
-                first,
-                events: 0,
-                now,
-                now_limit,
-                watermark,
-                bytes,
-            })?;
+            let begun =
+                self.append(Frame { epoch, first, events: 0, now, now_limit, watermark, bytes });
+            if begun.is_err() {
+                self.epoch = Some(taken);
+            }
+            begun?;
             self.writer.wait();
             if self.finish() != Some(Finish::Durable) {
                 return Err(LogError::Closed);
             }
-            self.at.epoch = epoch;
         }
         self.epoch = Some(self.at.epoch);
         Ok(self.at.epoch)
