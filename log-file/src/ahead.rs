@@ -16,7 +16,7 @@ use quipu_core::disk::{AlignedBytes, Disk, DiskError, File};
 use quipu_core::log::LogError;
 
 use crate::layout::{SegmentHeader, segment_name};
-use crate::segment::{Segment, failed};
+use crate::segment::{Segment, failed, unsynced};
 
 const FILLING: &str = "ahead.tmp";
 const SPARE: &str = "ahead.spare";
@@ -99,7 +99,7 @@ impl<D: Disk> Ahead<D> {
         let capacity = filling.capacity;
         self.filling = None;
         self.disk.rename(&path, &self.dir.join(SPARE)).map_err(failed)?;
-        self.disk.sync_dir(&self.dir).map_err(failed)?;
+        self.disk.sync_dir(&self.dir).map_err(unsynced)?;
         self.spare = Some(capacity);
         Ok(true)
     }
@@ -119,7 +119,7 @@ impl<D: Disk> Ahead<D> {
         let mut segment = made?;
         let path = self.dir.join(segment_name(header.number));
         self.disk.rename(&segment.path, &path).map_err(failed)?;
-        self.disk.sync_dir(&self.dir).map_err(failed)?;
+        self.disk.sync_dir(&self.dir).map_err(unsynced)?;
         segment.path = path;
         Ok(segment)
     }
@@ -134,7 +134,7 @@ impl<D: Disk> Ahead<D> {
             Some(capacity) if capacity >= header.capacity => {
                 header.capacity = capacity;
                 self.disk.rename(&self.dir.join(SPARE), &path).map_err(failed)?;
-                self.disk.sync_dir(&self.dir).map_err(failed)?;
+                self.disk.sync_dir(&self.dir).map_err(unsynced)?;
                 self.disk.open(&path).map_err(failed)?
             }
             too_short => {
@@ -151,7 +151,7 @@ impl<D: Disk> Ahead<D> {
         first.extend_from_slice(&header.encode());
         segment.file.write_direct(0, &first).map_err(failed)?;
         fill(&segment)?;
-        segment.file.sync().map_err(failed)?;
+        segment.file.sync().map_err(unsynced)?;
         Ok(segment)
     }
 

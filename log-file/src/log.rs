@@ -15,7 +15,7 @@ use crate::layout::{
     checksum, frame_len, segment_name,
 };
 use crate::read::{Durable, FileReader, Sealed};
-use crate::segment::{Segment, Window, failed, payload_at};
+use crate::segment::{Segment, Window, failed, payload_at, unsynced};
 use crate::settings::Settings;
 use crate::tail::{At, Tail};
 use crate::writer::Writer;
@@ -429,7 +429,7 @@ impl<D: Disk> Log for FileLog<D> {
             // One at a time, oldest first, each durably: no crash leaves a gap.
             let path = self.dir.join(segment_name(number));
             let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(&self.dir));
-            self.close_unless_full(removed.map_err(failed))?;
+            self.close_unless_full(removed.map_err(unsynced))?;
             let durable = &mut *self.reader.durable_mut();
             durable.sealed.retain(|segment| (segment.number, segment.first) != (number, first));
         }
@@ -446,7 +446,7 @@ fn seal<F: File>(segment: &Segment<F>, footer: &Footer) -> Result<(), LogError> 
     let bytes = footer.encode(segment.seed);
     let len = footer.offset + bytes.len() as u64;
     segment.file.write_at(footer.offset, &bytes).map_err(failed)?;
-    segment.file.sync().map_err(failed)?;
+    segment.file.sync().map_err(unsynced)?;
     if len < segment.header.capacity {
         segment.file.set_len(len).map_err(failed)?;
     }

@@ -191,6 +191,11 @@ pub(crate) fn damaged(path: &Path, offset: u64, why: impl Into<String>) -> LogEr
     LogError::Damaged(Damage::new(path, offset, why))
 }
 
+/// A sync that failed, for whatever reason: also where there was no room it is final.
+pub(crate) fn unsynced(error: DiskError) -> LogError {
+    LogError::Failed(error.to_string())
+}
+
 pub(crate) fn failed(error: DiskError) -> LogError {
     match error {
         DiskError::NoSpace(_) => LogError::Full(error.to_string()),
