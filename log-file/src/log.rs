@@ -122,7 +122,7 @@ impl<D: Disk> FileLog<D> {
         let epoch = at.epoch.plus(1);
         let first = at.next;
         let copied: u64 = copies.iter().map(|frame| frame_len(frame.bytes.len())).sum();
-        let capacity = settings.segment_bytes_min.max(copied + FRAME_LEN_MAX + SECTOR as u64);
+        let capacity = settings.segment_bytes_min.max(copied + Settings::SEGMENT_BYTES_LEAST);
         let header = SegmentHeader { log, number, epoch, capacity };
         let mut offset = SECTOR as u64;
         let mut index = Index::default();
@@ -204,26 +204,30 @@ impl<D: Disk> FileLog<D> {
         if self.next.is_none() {
             self.make_next()?;
         }
-        let Some(next) = self.next.take() else { return Err(LogError::Closed) };
-        let full = core::mem::replace(&mut self.current, next);
-        let sealed = {
-            let durable = &mut *self.reader.durable_mut();
-            let first = core::mem::replace(&mut durable.current_first, durable.next);
-            durable.sealed.push(Sealed { number: full.header.number, first });
-            durable.current = self.current.clone();
-            durable.end = SECTOR as u64;
+        let footer = {
+            let durable = self.reader.durable();
             Footer {
                 offset: self.offset,
                 next: durable.next,
                 last_number: self.at.number - 1,
                 hash: durable.anchor.hash,
-                index: core::mem::take(&mut durable.index),
+                index: durable.index.clone(),
             }
         };
+        // Readers keep to the frames before the footer until all of it is there.
+        seal(&self.current, &footer)?;
+        let Some(next) = self.next.take() else { return Err(LogError::Closed) };
+        let full = core::mem::replace(&mut self.current, next);
+        let durable = &mut *self.reader.durable_mut();
+        let first = core::mem::replace(&mut durable.current_first, durable.next);
+        durable.sealed.push(Sealed { number: full.header.number, first });
+        durable.current = self.current.clone();
+        durable.end = SECTOR as u64;
+        durable.index = Index::default();
         self.offset = SECTOR as u64;
         self.rolled += 1;
         self.capacity = (self.capacity * 2).min(self.settings.segment_bytes_max);
-        seal(&full, &sealed)
+        Ok(())
     }
 
     fn begin_append(&mut self, frame: Frame) -> Result<(), LogError> {
@@ -232,7 +236,7 @@ impl<D: Disk> FileLog<D> {
             let len = frame.bytes.len();
             return Err(LogError::Full(format!("a frame of {len} bytes is too large")));
         }
-        if self.offset + len > self.current.header.capacity {
+        if self.offset + len > self.current.frames_end() {
             self.roll()?;
         }
         let header = FrameHeader::of(&frame, self.at.number, self.at.number - 1, &self.at.anchor);
@@ -385,10 +389,11 @@ impl<D: Disk> Log for FileLog<D> {
         if self.state == State::Closed {
             return 0;
         }
-        let left = self.current.header.capacity - self.offset;
-        // A frame that does not fit into what is left of a segment wastes it.
+        let left = self.current.frames_end().saturating_sub(self.offset);
+        // A frame that does not fit into what is left of a segment wastes it. The next one begins
+        // with its header and, where time has to be carried over, with a frame for that.
         let behind = self.next.as_ref().map_or(0, |next| {
-            next.header.capacity - SECTOR as u64 + left.saturating_sub(FRAME_LEN_MAX)
+            next.frames_end() - 2 * SECTOR as u64 + left.saturating_sub(FRAME_LEN_MAX)
         });
         left.max(behind)
     }
@@ -401,7 +406,7 @@ impl<D: Disk> Log for FileLog<D> {
         if self.state == State::Closed {
             return Err(LogError::Closed);
         }
-        let left = self.current.header.capacity - self.offset;
+        let left = self.current.frames_end().saturating_sub(self.offset);
         let result = if self.next.is_some() {
             // A log that fills segments gets a second one ahead.
             match self.rolled {

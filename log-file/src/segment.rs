@@ -7,6 +7,7 @@ use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError, File};
 use quipu_core::log::LogError;
 
+use crate::footer::footer_len_max;
 use crate::layout::{
     FrameHeader, HEADER_LEN, LogId, NotSegment, SECTOR, SegmentHeader, checksum, segment_name,
 };
@@ -75,6 +76,11 @@ impl<F: File> Segment<F> {
             return Err(damaged(&path, 0, why));
         }
         Ok(Self { header, seed: header.seed(), path, file: Arc::new(file) })
+    }
+
+    /// Up to where frames may lie: behind that is the footer's room.
+    pub(crate) fn frames_end(&self) -> u64 {
+        self.header.capacity.saturating_sub(footer_len_max(self.header.capacity))
     }
 
     pub(crate) fn byte_len(&self) -> Result<u64, LogError> {
