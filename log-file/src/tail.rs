@@ -218,6 +218,11 @@ impl<F: File> Tail<F> {
             if len < segment.header.capacity {
                 return Err(too_short(segment, len));
             }
+            // What an opening makes has its frame before it has its name, and an epoch above all.
+            let is_opened = segment.header.epoch > self.at.epoch;
+            if is_opened {
+                return Err(segment.damaged(SECTOR as u64, "the first frame is damaged"));
+            }
             if proof_behind(segment, SECTOR as u64, len, number, window)? {
                 let why = "the first frame is damaged, and a later one says that it was durable";
                 return Err(segment.damaged(SECTOR as u64, why));
