@@ -238,15 +238,41 @@ impl<D: Disk> FileLog<D> {
         }
         if self.offset + len > self.current.frames_end() {
             self.roll()?;
+            if frame.now_limit < self.at.now_limit {
+                self.carry_time(frame.epoch)?;
+            }
         }
-        let header = FrameHeader::of(&frame, self.at.number, self.at.number - 1, &self.at.anchor);
+        self.begin_frame(&frame);
+        Ok(())
+    }
+
+    /// A segment that goes on from another says itself up to when time was promised, so that an
+    /// opening need not look further back.
+    fn carry_time(&mut self, epoch: Epoch) -> Result<(), LogError> {
+        let mark = self.mark(epoch);
+        self.begin_frame(&mark);
+        self.writer.wait();
+        match self.finish() {
+            Some(Finish::Durable) => Ok(()),
+            _ => Err(LogError::Failed("the first frame of a segment was not written".into())),
+        }
+    }
+
+    /// A frame without events.
+    fn mark(&self, epoch: Epoch) -> Frame {
+        let (first, now_limit) = (self.at.next, self.at.now_limit);
+        let watermark = Position::new(first.get() - 1);
+        Frame { epoch, first, events: 0, now: now_limit, now_limit, watermark, bytes: Vec::new() }
+    }
+
+    fn begin_frame(&mut self, frame: &Frame) {
+        let header = FrameHeader::of(frame, self.at.number, self.at.number - 1, &self.at.anchor);
         let (segment, offset) = (&self.current, self.offset);
         pack(&header, &frame.bytes, segment.seed, offset, self.writer.buffer());
-        self.offset += len;
+        self.offset += frame_len(frame.bytes.len());
         self.state = State::Writing { end: self.offset, first: frame.first };
         self.writer.begin(&segment.file, offset);
-        self.at.pass_frame(&header, &frame);
-        Ok(())
+        self.at.pass_frame(&header, frame);
     }
 
     fn ended(&mut self, end: u64, first: Position) {
@@ -338,12 +364,7 @@ impl<D: Disk> Log for FileLog<D> {
             // Another writer on this handle: its first frame says so, durably.
             let epoch = taken.plus(1);
             self.epoch = Some(epoch);
-            let (first, now_limit) = (self.at.next, self.at.now_limit);
-            let watermark = Position::new(first.get() - 1);
-            let now = now_limit;
-            let bytes = Vec::new();
-            let begun =
-                self.append(Frame { epoch, first, events: 0, now, now_limit, watermark, bytes });
+            let begun = self.append(self.mark(epoch));
             if begun.is_err() {
                 self.epoch = Some(taken);
             }
