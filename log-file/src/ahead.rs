@@ -31,6 +31,8 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
 pub(crate) struct Ahead<D: Disk> {
     disk: D,
     dir: PathBuf,
+    fill_bytes: usize,
+    /// Of that length once the first spare is begun.
     zeros: AlignedBytes,
     filling: Option<Filling<D::File>>,
     /// The length of the spare, where there is one.
@@ -46,8 +48,6 @@ struct Filling<F> {
 impl<D: Disk> Ahead<D> {
     /// Takes over what an earlier opening left.
     pub(crate) fn open(disk: D, dir: &Path, fill_bytes: usize) -> Result<Self, LogError> {
-        let mut zeros = AlignedBytes::with_capacity(fill_bytes);
-        zeros.resize(fill_bytes, 0);
         let mut spare = None;
         for name in disk.list(dir).map_err(failed)? {
             let path = dir.join(&name);
@@ -57,7 +57,8 @@ impl<D: Disk> Ahead<D> {
                 spare = Some(disk.open(&path).and_then(|file| file.byte_len()).map_err(failed)?);
             }
         }
-        Ok(Self { disk, dir: dir.to_owned(), zeros, filling: None, spare })
+        let (dir, zeros) = (dir.to_owned(), AlignedBytes::default());
+        Ok(Self { disk, dir, fill_bytes, zeros, filling: None, spare })
     }
 
     /// Whether a spare is at hand.
@@ -86,6 +87,7 @@ impl<D: Disk> Ahead<D> {
             empty => {
                 let file = self.disk.create(&path).map_err(failed)?;
                 file.allocate(capacity).map_err(failed)?;
+                self.zeros.resize(self.fill_bytes, 0);
                 empty.insert(Filling { file, filled: 0, capacity })
             }
         };
