@@ -77,7 +77,6 @@ fn whichever_sync_fails_what_is_shown_afterwards_stays() {
                 // Power may also go at once, or while the next process opens the log.
                 promise.clone().open(&disk.image(Keep::Nothing)).expect("it opens");
                 promise.clone().open(&disk.image(Keep::All)).expect("it opens");
-                let mut promise = promise;
                 let mut log = promise.open(&disk).expect("it opens");
                 for keep in [Keep::Nothing, Keep::All, Keep::Torn(count)] {
                     promise.clone().open(&disk.image(keep)).expect("it opens");

@@ -74,14 +74,14 @@ fn closed(ahead: Ahead) -> (SimDisk, Truth) {
 fn every_flipped_bit_is_found_or_harmless() {
     let (disk, truth) = closed(Ahead::Spare);
     assert_eq!(truth.judge(&disk), Verdict::Same);
-    let mut random = Random::new(11);
+    let (mut random, mut picked) = (Random::new(11), Random::new(12));
     let mut verdicts: BTreeMap<String, usize> = BTreeMap::new();
     for (path, len) in disk.files() {
-        // All that was ever written, and of the zeros behind it some.
+        // Of all that was ever written three bytes in five, and of the zeros behind it some.
         let written = written(&disk, &path, len);
         let zeros = (0..100).map(|_| written + random.below(len - written));
         let zeros: Vec<u64> = if written < len { zeros.collect() } else { Vec::new() };
-        for offset in (0..written).chain(zeros) {
+        for offset in (0..written).filter(|_| picked.below(5) < 3).chain(zeros) {
             let damaged = disk.image(Keep::All);
             damaged.flip(&path, offset, random.below(8) as u8).expect("there is a byte");
             let verdict = truth.judge(&damaged);
