@@ -190,7 +190,7 @@ impl<F: File> Tail<F> {
                 return Err(segment.damaged(offset, "the segment behind this one is missing"));
             }
         }
-        only_opened &= opened && !is_sealed;
+        only_opened &= opened;
         if file_len < segment.header.capacity && !is_sealed {
             return Err(too_short(&segment, file_len));
         }

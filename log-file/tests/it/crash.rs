@@ -1,11 +1,13 @@
 //! Power is lost at every operation, and again at every operation of the opening behind it.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use quipu_core::log::Reader;
+use quipu_log_file::ClosedLog;
 use quipu_sim::disk::{Act, Keep, SimDisk};
 
-use crate::promise::{Context, Promise, Step, run};
+use crate::promise::{Context, ID, Promise, Step, run};
 use Step::{Append, Early, Epoch, Open, Tend, Trim};
 
 /// Leaves of the shortest segment less than 64 KiB. It holds no event, so nobody hashes it.
@@ -16,58 +18,58 @@ const WIDE: usize = 60_000;
 
 #[test]
 fn a_creation_and_the_first_appends() {
-    check(&[Open, Append(1, 40), Append(0, 0), Append(3, 1_500)], 1_000);
+    check(&[Open, Append(1, 40), Append(0, 0), Append(3, 1_500)], 8, 1_500);
 }
 
 #[test]
 fn a_frame_of_many_sectors() {
-    check(&[Open, Append(2, 40_000)], 600);
+    check(&[Open, Append(2, 40_000)], 30, 2_500);
 }
 
 #[test]
 fn a_segment_made_ahead() {
-    check(&[Open, Append(1, 40), Tend, Append(2, 700), Open], 3_000);
+    check(&[Open, Append(1, 40), Tend, Append(2, 700), Open], 2, 3_000);
 }
 
 #[test]
 fn a_roll_into_a_segment_that_nobody_made_ahead() {
-    check(&[Open, FILLER[0], FILLER[1], Append(2, WIDE)], 1_800);
+    check(&[Open, FILLER[0], FILLER[1], Append(2, WIDE)], 2, 1_800);
 }
 
 #[test]
 fn a_roll_into_a_segment_made_ahead() {
-    check(&[Open, FILLER[0], Tend, FILLER[1], Append(2, WIDE)], 1_800);
+    check(&[Open, FILLER[0], Tend, FILLER[1], Append(2, WIDE)], 2, 1_800);
 }
 
 #[test]
 fn a_frame_behind_a_roll_that_carries_only_time() {
-    check(&[Open, FILLER[0], FILLER[1], Append(0, WIDE), Append(1, 40)], 2_000);
+    check(&[Open, FILLER[0], FILLER[1], Append(0, WIDE), Append(1, 40)], 2, 2_000);
 }
 
 #[test]
 fn a_roll_does_not_forget_time() {
-    check(&[Open, FILLER[0], FILLER[1], Early(WIDE), Append(1, 40)], 2_200);
+    check(&[Open, FILLER[0], FILLER[1], Early(WIDE), Append(1, 40)], 2, 2_200);
 }
 
 #[test]
 fn openings_one_behind_the_other() {
-    check(&[Open, Append(1, 40), Open, Open, Append(1, 600), Append(0, 0), Open], 3_500);
+    check(&[Open, Append(1, 40), Open, Open, Append(1, 600), Append(0, 0), Open], 2, 3_500);
 }
 
 #[test]
 fn history_that_is_dropped() {
     let filled = [Open, Append(1, 40), Open, Append(1, 40), Open, Append(1, 40)];
-    check(&[&filled[..], &[Trim(2), Append(1, 40), Trim(4)]].concat(), 3_800);
+    check(&[&filled[..], &[Trim(2), Append(1, 40), Trim(4)]].concat(), 2, 3_800);
 }
 
 #[test]
 fn a_writer_that_takes_over_on_one_handle() {
-    check(&[Open, Append(1, 40), Epoch, Append(1, 40), Epoch], 1_200);
+    check(&[Open, Append(1, 40), Epoch, Append(1, 40), Epoch], 2, 1_200);
 }
 
 /// Does the steps, with power lost at each operation of theirs, at each of the opening that
-/// follows, and with images of both.
-fn check(steps: &[Step], cases_least: usize) {
+/// follows, and with images of both; of the first so many torn ones.
+fn check(steps: &[Step], torn: u64, cases_least: usize) {
     let is_sync = operations(&SimDisk::new(), |disk| {
         run(disk, &mut Promise::new(), steps).expect("without faults all goes well");
     });
@@ -77,7 +79,7 @@ fn check(steps: &[Step], cases_least: usize) {
         disk.die_at(last as u64);
         let mut promise = Promise::new();
         run(&disk, &mut promise, steps).expect_err("power is lost");
-        for keep in images(&disk, &is_sync[..last], 2) {
+        for keep in images(&disk, &is_sync[..last], torn) {
             let place = format!("power is lost at {last}, which leaves {keep:?}");
             cases += recover_everywhere(&disk.image(keep), &promise, &place);
         }
@@ -93,6 +95,8 @@ fn recover_everywhere(found: &SimDisk, promise: &Promise, place: &str) -> usize 
         let mut promise = promise.clone();
         let mut log = promise.open(disk).expect("what a crash left can be opened");
         promise.take_epoch(&mut log).expect("its epoch rises");
+        drop(log);
+        is_sound(disk);
     });
     let mut promise_again = promise.clone();
     let first = promise_again.open(&found.image(Keep::All)).expect("it opens");
@@ -113,11 +117,19 @@ fn recover_everywhere(found: &SimDisk, promise: &Promise, place: &str) -> usize 
             let disk = dying.image(keep);
             let mut log = promise.open(&disk).expect("what two crashes left can be opened");
             promise.take_epoch(&mut log).expect("its epoch rises");
+            drop(log);
+            is_sound(&disk);
             drop(context);
             cases += 1;
         }
     }
     cases
+}
+
+/// No crash leaves what looks like damage.
+fn is_sound(disk: &SimDisk) {
+    let log = ClosedLog::open(disk.clone(), Path::new(""), ID).expect("it opens");
+    log.examine(&mut |damage| panic!("{damage}"), &mut |_| {}).expect("readable");
 }
 
 /// The operations, and which of them are syncs.

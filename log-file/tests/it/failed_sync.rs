@@ -1,6 +1,6 @@
 //! A sync fails: the cache then shows what the disk never got, until power is lost.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -46,6 +46,45 @@ fn a_failed_sync_of_an_append_is_final_and_is_never_tried_again() {
     for keep in [Keep::Nothing, Keep::All, Keep::Torn(5)] {
         promise.clone().open(&disk.image(keep)).expect("what was shown stays");
     }
+}
+
+/// An opening writes what only the cache had into a spare, and dies before the spare has lost its
+/// name for good. The next opening, without that frame, must not come upon it again.
+#[test]
+fn an_opening_that_dies_in_a_spare_leaves_nothing_in_it() {
+    let opening = {
+        let (disk, mut promise) = a_spare_and_a_failed_sync();
+        let before = disk.operations();
+        promise.open(&disk).expect("it opens");
+        disk.operations() - before
+    };
+    for last in 1..=opening {
+        let (disk, promise) = a_spare_and_a_failed_sync();
+        disk.die_at(disk.operations() + last);
+        assert!(promise.clone().open(&disk).is_err(), "power is lost");
+        let keeps = (0..disk.pending()).map(Keep::First).chain((0..20).map(Keep::Torn));
+        for keep in keeps.chain([Keep::All]) {
+            promise.clone().open(&disk.image(keep)).expect("it opens");
+        }
+    }
+}
+
+fn a_spare_and_a_failed_sync() -> (SimDisk, Promise) {
+    let disk = SimDisk::new();
+    let mut promise = Promise::new();
+    let mut log = promise.open(&disk).expect("it is made");
+    promise.take_epoch(&mut log).expect("its epoch");
+    let is_spare = |(path, _): &(PathBuf, u64)| path == Path::new("ahead.spare");
+    while !disk.files().iter().any(is_spare) {
+        log.tend().expect("it is filled");
+    }
+    let frame = promise.frame(1, 40);
+    promise.append(&mut log, frame).expect("durable");
+    disk.schedule(Fault::FailSync, When::nth(1));
+    let begun = promise.frame(2, 700);
+    promise.append(&mut log, begun).expect_err("its sync fails");
+    drop(log);
+    (disk.reopen(), promise)
 }
 
 /// Each sync of a file or directory fails in turn; then the process starts anew, shows what it

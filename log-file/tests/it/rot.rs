@@ -222,6 +222,23 @@ fn frames_of_a_file_that_was_there_before_never_pass() {
 }
 
 #[test]
+fn a_frame_of_another_segment_of_the_same_writer_never_passes() {
+    // The second segment ends where in the first one a small frame begins.
+    let first = [Open, Append(0, 59_776), Append(1, 40), Append(0, 8 << 20), Append(0, 940_000)];
+    let disk = SimDisk::new();
+    let mut promise = Promise::new();
+    let steps = [&first[..], &[Append(0, 60_000)]].concat();
+    run(&disk, &mut promise, &steps).expect("all goes well");
+    let mut bytes = vec![0; 512];
+    disk.open(&segment(1)).expect("it is there").read_at(60_928, &mut bytes).expect("readable");
+    assert_eq!(bytes[..4], *b"KNOT");
+    let file = disk.open(&segment(2)).expect("it is there");
+    file.write_at(60_928, &bytes).expect("written");
+    file.sync().expect("synced");
+    promise.open(&disk.reopen()).expect("it is no frame of this segment");
+}
+
+#[test]
 fn a_frame_inside_a_payload_never_passes() {
     let disk = SimDisk::new();
     let mut promise = Promise::new();
