@@ -66,11 +66,16 @@ pub enum OpenError {
     #[error("damaged: {0}")]
     Damaged(Damage),
     /// A backup is of no use.
-    #[error("the backup ends before it is whole, at byte {0}")]
-    BackupCut(u64),
+    #[error("{file} is a backup that ends before it is whole, at byte {byte}; use another copy of it")]
+    BackupCut {
+        /// What it was called.
+        file: String,
+        /// Where it ends.
+        byte: u64,
+    },
     /// No file of a backup.
-    #[error("this file is not a backup of a ledger")]
-    NotBackup,
+    #[error("{0} is not a backup of a ledger")]
+    NotBackup(String),
     /// The disk.
     #[error("{0}")]
     Disk(DiskError),

@@ -1,4 +1,8 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
 
 mod life;
+mod rest;
+mod rich;
+mod rot;
 mod say;
+mod told;
