@@ -1,5 +1,6 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
 
+mod cut;
 mod life;
 mod rest;
 mod rich;

@@ -10,8 +10,8 @@ use super::told::{Told, tell};
 use quipu::{BackupJob, Files, LogKind, OpenError, Options, Verified, backup, verify};
 use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk as _, File as _};
-use quipu_core::log::{Log as _, LogError};
-use quipu_core::store::{Store as _, StoreError};
+use quipu_core::log::Log as _;
+use quipu_core::store::Store as _;
 use quipu_core::verify::Place;
 use quipu_core::words::Position;
 use quipu_sim::disk::{Act, Keep, SimDisk};
@@ -225,7 +225,7 @@ impl Rest {
 }
 
 fn check_names(error: &OpenError, path: &str, at: u64) {
-    let damage = damage_in(error).unwrap_or_else(|| panic!("{path} at {at}: {error}"));
+    let damage = error.damage().unwrap_or_else(|| panic!("{path} at {at}: {error}"));
     assert!(is_of(damage, path, at), "{path} at {at}: {error}");
 }
 
@@ -233,17 +233,9 @@ fn check_names(error: &OpenError, path: &str, at: u64) {
 /// pages lie elsewhere than the pages, and either may be what is wrong.
 fn is_of(damage: &Damage, path: &str, at: u64) -> bool {
     let is_before = damage.offset <= at || path.ends_with(".redb");
+    // A length that is wrong shows where the file ends.
+    let is_before = is_before || damage.why.contains("the file ends here");
     damage.file == Path::new(path) && is_before
-}
-
-/// The damage that an error tells of.
-pub(crate) fn damage_in(error: &OpenError) -> Option<&Damage> {
-    match error {
-        OpenError::Damaged(damage)
-        | OpenError::Log(LogError::Damaged(damage))
-        | OpenError::Store(StoreError::Rotten(damage)) => Some(damage),
-        _ => None,
-    }
 }
 
 pub(crate) fn read_file(disk: &SimDisk, path: &str) -> Vec<u8> {
@@ -255,8 +247,7 @@ pub(crate) fn read_file(disk: &SimDisk, path: &str) -> Vec<u8> {
 
 /// The bytes of a backup of a ledger.
 pub(crate) fn backup_of(rest: &Rest) -> Vec<u8> {
-    let mut files =
-        Files::open(rest.image(), &machines(), &rest.options).expect("it opens");
+    let mut files = Files::open(rest.image(), &machines(), &rest.options).expect("it opens");
     files.recover(&machines(), &rest.options, &mut |_| {}).expect("recovered");
     let job: BackupJob = files.begin_backup().expect("a snapshot");
     let mut bytes = Vec::new();

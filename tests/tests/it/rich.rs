@@ -29,7 +29,8 @@ pub(crate) fn keyed_asks() -> Vec<Ask> {
         leg::<Ticket>("t2", claim("bo")),
         leg::<Drop>("d", take("ann", 1, Some("ann"))),
     ];
-    let too_much = vec![leg::<Account>("ann", transfer("bo", 1)), leg::<Account>("bo", charge(9_999))];
+    let too_much =
+        vec![leg::<Account>("ann", transfer("bo", 1)), leg::<Account>("bo", charge(9_999))];
     let key = |text: &str| Some(Key::new(text).expect("a well-formed key"));
     vec![
         keyed::<Account>("deposit", "ann", deposit(70)),

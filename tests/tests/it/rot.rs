@@ -1,7 +1,7 @@
 //! Bits that flip in the files of a ledger at rest. Each is named by file and place, or made
 //! good from the log, or changes nothing that anybody can see.
 
-use super::rest::{Fates, Rest, backup_of, damage_in, stopped, trimmed};
+use super::rest::{Fates, Rest, backup_of, stopped, trimmed};
 use super::say::*;
 use quipu::{Files, LedgerId, LogKind, OpenError, backup, restore};
 use quipu_core::disk::Disk as _;
@@ -26,6 +26,7 @@ fn rot(rest: &Rest, path: &str, len: u64, stride: u64) -> Fates {
         harmed.flip(Path::new(path), at, bit).expect("the byte is there");
         fates.add(rest.fate(&harmed, path, at));
     }
+    assert!(fates.all() >= len / stride, "{fates}");
     println!("{:<24} {:>6} flips {fates}", path, fates.all());
     fates
 }
@@ -43,27 +44,33 @@ fn rot_in_the_manifest_is_named() {
 }
 
 #[test]
-fn rot_in_the_log_is_named_or_harmless() {
+fn rot_in_a_sealed_segment_is_named() {
+    let rest = stopped(LogKind::Files);
+    let sealed = &rest.segments()[0];
+    // It has no byte that a verification does not look at.
+    let fates = rot(&rest, sealed, rest.len(sealed), 7);
+    assert_eq!((fates.harmless, fates.rebuilt), (0, 0));
+}
+
+#[test]
+fn rot_in_the_last_segment_is_named_or_harmless() {
     let rest = stopped(LogKind::Files);
     let segments = rest.segments();
-    let [sealed, last] = &segments[..] else { panic!("{segments:?}") };
-    // A sealed segment has no byte that a verification does not look at.
-    let fates = rot(&rest, sealed, rest.len(sealed), 3);
-    assert_eq!(fates.harmless, 0);
-    let end = used(&rest, last);
-    let fates = rot(&rest, last, end, 13);
+    let last = segments.last().expect("there is one");
+    let end = used(&rest, last).next_multiple_of(512);
+    let fates = rot(&rest, last, end, 23);
     assert!(fates.named > 500, "{fates}");
-    // Behind the last frame, nothing was promised.
-    let zeros = rest.image();
+    // Behind the last frame, and in the spare, nothing was ever promised.
     let mut fates = Fates::default();
-    for at in (end..rest.len(last)).step_by(40_961).chain([rest.len(last) - 1]) {
-        let harmed = zeros.image(quipu_sim::disk::Keep::All);
-        harmed.flip(Path::new(last), at, (at % 8) as u8).expect("the byte is there");
-        fates.add(rest.fate(&harmed, last, at));
+    let behind = (end..rest.len(last)).step_by(81_921).chain([rest.len(last) - 1]);
+    let spare = "log/ahead.spare";
+    let all = behind.map(|at| (last.as_str(), at));
+    for (path, at) in all.chain((0..rest.len(spare)).step_by(163_841).map(|at| (spare, at))) {
+        let harmed = rest.image();
+        harmed.flip(Path::new(path), at, (at % 8) as u8).expect("the byte is there");
+        fates.add(rest.fate(&harmed, path, at));
     }
-    println!("{last} (zeros)     {:>6} flips {fates}", fates.all());
-    assert_eq!(fates.harmless, fates.all());
-    let fates = rot(&rest, "log/ahead.spare", rest.len("log/ahead.spare"), 81_919);
+    println!("{:<24} {:>6} flips {fates}", "zeros made ahead", fates.all());
     assert_eq!(fates.harmless, fates.all());
 }
 
@@ -71,7 +78,7 @@ fn rot_in_the_log_is_named_or_harmless() {
 fn rot_in_the_store_is_named_and_made_good_from_the_log() {
     let rest = stopped(LogKind::Files);
     let path = "store/store.redb";
-    let fates = rot(&rest, path, rest.len(path), 53);
+    let fates = rot(&rest, path, rest.len(path), 89);
     assert!(fates.named + fates.rebuilt > 500, "{fates}");
 }
 
@@ -79,7 +86,7 @@ fn rot_in_the_store_is_named_and_made_good_from_the_log() {
 fn rot_in_a_log_in_redb_is_named_or_harmless() {
     let rest = stopped(LogKind::Redb);
     let path = "log/log.redb";
-    let fates = rot(&rest, path, rest.len(path), 127);
+    let fates = rot(&rest, path, rest.len(path), 211);
     assert!(fates.named > 500, "{fates}");
     assert_eq!(fates.rebuilt, 0);
 }
@@ -140,7 +147,7 @@ fn check_named(error: &OpenError, at: u64, len: u64) {
         OpenError::BackupCut { file, byte } => assert!(file == "a.backup" && *byte == len),
         OpenError::NotBackup(file) => assert!(file == "a.backup" && at < 8, "byte {at}"),
         error => {
-            let damage = damage_in(error).unwrap_or_else(|| panic!("byte {at}: {error}"));
+            let damage = error.damage().unwrap_or_else(|| panic!("byte {at}: {error}"));
             assert!(damage.file == Path::new("a.backup") && damage.offset <= at, "byte {at}");
         }
     }
