@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use quipu_core::commit::Published;
+use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError};
 use quipu_core::log::{self, Anchor, Log as _, LogError, Reader as _};
 use quipu_core::machine::Registry;
@@ -160,22 +161,12 @@ impl<D: Disk> Files<D> {
         }
         let log = open_log(&disk, &manifest, options, false)?;
         check_log(&log, &manifest)?;
-        let base = base_for(&disk, &log, &manifest)?;
         match disk.create_dir(Path::new(STORE)) {
             Ok(()) => disk.sync_dir(Path::new(""))?,
             Err(DiskError::AlreadyExists(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let id = manifest.id.0;
-        let store_path = Path::new(STORE_REDB);
-        let (mut store, found) = RedbStore::open(&disk, store_path, id, registry, &options.store)?;
-        if let Some(mut base) = base
-            && store.position().plus(1) < log.bounds().0
-        {
-            // What was dropped of the log cannot be replayed: the copy stands in for it.
-            let position = base.manifest().position;
-            base.rows(|rows| Ok(store.fill(rows, position)?))?;
-        }
+        let (store, found) = open_store(&disk, &manifest, &log, registry, options)?;
         Ok(Self { disk, manifest, log, store, found, _lock: lock })
     }
 
@@ -234,7 +225,7 @@ impl<D: Disk> Files<D> {
         let copy = self.begin_backup()?;
         let before = before.min(copy.manifest.position.plus(1));
         backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
-        backup::open_file(&self.disk, BASE)?.check(&mut |_| {})?;
+        check_base(&self.disk)?;
         Ok(self.log.trim(before)?)
     }
 }
@@ -381,7 +372,7 @@ pub(crate) fn base_for<D: Disk>(
     let missing = OpenError::HistoryMissing { first };
     let base = match backup::open_file(disk, BASE) {
         Err(OpenError::Disk(DiskError::NotFound(_))) => return Err(missing),
-        base => base?,
+        base => base.map_err(rotten_base)?,
     };
     let of = base.manifest();
     if of.ledger != manifest.id || of.position.plus(1) < first {
@@ -392,6 +383,62 @@ pub(crate) fn base_for<D: Disk>(
         Ok(_) => Err(OpenError::OtherHistory(of.position)),
         Err(LogError::Trimmed(_)) => Err(missing),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens the store. Where the log no longer has what the store lacks, the copy stands in for it.
+pub(crate) fn open_store<D: Disk>(
+    disk: &D,
+    manifest: &Manifest,
+    log: &dyn log::Reader,
+    registry: &Registry,
+    options: &Options,
+) -> Result<(RedbStore<D>, Opened), OpenError> {
+    let base = base_for(disk, log, manifest)?;
+    let path = Path::new(STORE_REDB);
+    let open = || RedbStore::open(disk, path, manifest.id.0, registry, &options.store);
+    let (mut store, mut found) = open()?;
+    if let Some(mut base) = base
+        && store.position().plus(1) < log.bounds().0
+    {
+        if store.position() > Position::ZERO {
+            // Power went after a trim and before the next checkpoint. All that it holds is in
+            // the copy, and only an empty one can be filled.
+            drop(store);
+            disk.remove(path)?;
+            disk.sync_dir(Path::new(STORE))?;
+            (store, found) = open()?;
+        }
+        fill_from(&mut base, &mut store)?;
+    }
+    Ok((store, found))
+}
+
+/// Reads all of the copy that stands in for trimmed history.
+pub(crate) fn check_base<D: Disk>(disk: &D) -> Result<(), OpenError> {
+    let checked = backup::open_file(disk, BASE).and_then(|base| base.check(&mut |_| {}));
+    checked.map_err(rotten_base).map(drop)
+}
+
+/// Puts the rows of that copy into a store that is empty.
+pub(crate) fn fill_from<D: Disk>(
+    base: &mut Backup<impl io::Read>,
+    store: &mut RedbStore<D>,
+) -> Result<(), OpenError> {
+    let position = base.manifest().position;
+    base.rows(|rows| Ok(store.fill(rows, position)?)).map_err(rotten_base)
+}
+
+/// Nobody has chosen that file: where it is no whole backup, it is damaged.
+fn rotten_base(error: OpenError) -> OpenError {
+    match error {
+        OpenError::NotBackup(file) => {
+            OpenError::Damaged(Damage::new(file, 0, "it does not begin as it was written"))
+        }
+        OpenError::BackupCut { file, byte } => {
+            OpenError::Damaged(Damage::new(file, byte, "the file ends here, before it is whole"))
+        }
+        error => error,
     }
 }
 

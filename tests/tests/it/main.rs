@@ -1,5 +1,10 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
 
 mod crash;
+mod cut;
 mod life;
+mod rest;
+mod rich;
+mod rot;
 mod say;
+mod told;
