@@ -146,14 +146,8 @@ impl<D: Disk> Files<D> {
         }
         let id = manifest.id.0;
         let store_path = Path::new(STORE_REDB);
-        let (mut store, found) = RedbStore::open(&disk, store_path, id, registry, &options.store)?;
-        if let Some(mut base) = base
-            && store.position().plus(1) < log.bounds().0
-        {
-            // What was dropped of the log cannot be replayed: the copy stands in for it.
-            let position = base.manifest().position;
-            base.rows(|rows| Ok(store.fill(rows, position)?))?;
-        }
+        let opened = RedbStore::open(&disk, store_path, id, registry, &options.store)?;
+        let (store, found) = stand_in(&disk, opened, base, &log, id, registry, options)?;
         Ok(Self { disk, manifest, log, store, found, _lock: lock })
     }
 
@@ -209,11 +203,15 @@ impl<D: Disk> Files<D> {
     /// rows stands in for it that is durable and has been read again. Gives the first position
     /// that is kept.
     pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
+        let position = self.write_base()?;
+        Ok(self.log.trim(before.min(position.plus(1)))?)
+    }
+
+    /// Makes the copy of all rows that stands in for history. Gives its position.
+    pub(crate) fn write_base(&mut self) -> Result<Position, OpenError> {
         let copy = self.begin_backup()?;
-        let before = before.min(copy.manifest.position.plus(1));
         backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
-        backup::open_file(&self.disk, BASE)?.check(&mut |_| {})?;
-        Ok(self.log.trim(before)?)
+        Ok(copy.manifest.position)
     }
 }
 
@@ -276,6 +274,12 @@ fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
             disk.remove(&dir.join(name))?;
         }
         disk.sync_dir(dir)?;
+    }
+    for name in [BASE, BASE_NEW] {
+        match disk.remove(Path::new(name)) {
+            Err(DiskError::NotFound(_)) => {}
+            removed => removed?,
+        }
     }
     for name in disk.list(Path::new(""))? {
         if ![MANIFEST, MANIFEST_NEW, LOG, STORE].contains(&name.as_str()) {
@@ -371,6 +375,34 @@ pub(crate) fn base_for<D: Disk>(
         Err(LogError::Trimmed(_)) => Err(missing),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A store that was opened; or, where it stands before all that is kept of the log, another one
+/// that was filled from the copy, for what was dropped cannot be replayed.
+pub(crate) fn stand_in<D: Disk, R: io::Read>(
+    disk: &D,
+    opened: (RedbStore<D>, Opened),
+    base: Option<Backup<R>>,
+    log: &dyn log::Reader,
+    id: [u8; 16],
+    registry: &Registry,
+    options: &Options,
+) -> Result<(RedbStore<D>, Opened), OpenError> {
+    let (mut store, mut found) = opened;
+    let Some(mut base) = base.filter(|_| store.position().plus(1) < log.bounds().0) else {
+        return Ok((store, found));
+    };
+    if store.position() > Position::ZERO {
+        // Power went between a trim and the next checkpoint. The copy has all that it has.
+        drop(store);
+        let path = Path::new(STORE_REDB);
+        disk.remove(path)?;
+        disk.sync_dir(Path::new(STORE))?;
+        (store, found) = RedbStore::open(disk, path, id, registry, &options.store)?;
+    }
+    let position = base.manifest().position;
+    base.rows(|rows| Ok(store.fill(rows, position)?))?;
+    Ok((store, found))
 }
 
 /// A path below the root.

@@ -9,7 +9,7 @@ use quipu_core::disk::Disk;
 use quipu_core::log::{self, Anchor, Log as _, LogError};
 use quipu_core::machine::Registry;
 use quipu_core::recovery::{RecoveryError, recover};
-use quipu_core::store::{Reader as _, StoreError};
+use quipu_core::store::StoreError;
 use quipu_core::verify::{self, Balance, Difference, Finding, Flaw, Met, Outside, Place};
 use quipu_core::words::Position;
 use quipu_log_file::{ClosedLog, LogId};
@@ -19,6 +19,7 @@ use crate::backup;
 use crate::error::OpenError;
 use crate::files::{
     BASE, LOG, Options, STORE_REDB, base_for, check_log, has_log, open_redb_log, read_manifest,
+    stand_in,
 };
 use crate::manifest::{LogKind, Manifest};
 use crate::overlay::Overlay;
@@ -116,7 +117,7 @@ pub fn verify<D: Disk, S: Disk>(
                 log => log?,
             };
             log.examine(&mut |damage| found.rotten(damage), &mut |position| {
-                progress(Step::Files(position))
+                progress(Step::Files(position));
             })?;
             all(&over, log.reader(), scratch, anchors, registry, options, progress, &mut found)?;
         }
@@ -170,24 +171,16 @@ fn all<D: Disk, S: Disk>(
     }
     let id = found.manifest.id.0;
     let path = Path::new(STORE_REDB);
-    let (mut store, opened) = RedbStore::open(over, path, id, registry, &options.store)?;
-    match opened {
-        Opened::SetAside { why, .. } => {
-            let damage = match why {
-                StoreError::Rotten(damage) => damage,
-                other => Damage::new(STORE_REDB, 0, other.to_string()),
-            };
-            found.rotten(damage);
-            return Ok(());
-        }
-        Opened::New | Opened::At(_) => {}
+    let opened = RedbStore::open(over, path, id, registry, &options.store)?;
+    if let Opened::SetAside { why, .. } = opened.1 {
+        let damage = match why {
+            StoreError::Rotten(damage) => damage,
+            other => Damage::new(STORE_REDB, 0, other.to_string()),
+        };
+        found.rotten(damage);
+        return Ok(());
     }
-    if let Some(mut base) = base
-        && store.position().plus(1) < first
-    {
-        let position = base.manifest().position;
-        base.rows(|rows| Ok(store.fill(rows, position)?))?;
-    }
+    let (mut store, _) = stand_in(over, opened, base, log, id, registry, options)?;
     if let Err(error) = recover(log, &mut store, registry, &options.limits, &mut |_| {}) {
         found.rotten(rot_in(error)?);
         return Ok(());

@@ -2,3 +2,4 @@
 
 mod life;
 mod say;
+mod trimmed;
