@@ -543,11 +543,21 @@ impl<D: Disk> Log for FileLog<D> {
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
         loop {
-            let (number, first) = {
-                let durable = self.reader.durable();
+            let number = {
+                let durable = &mut *self.reader.durable_mut();
                 let behind = durable.sealed.get(1).map_or(durable.current_first, |next| next.first);
+                // The last segment with a durable frame stays: an opening finds the end by it.
+                let is_last = durable.sealed.len() == 1 && durable.end == SECTOR as u64;
                 match durable.sealed.first() {
-                    Some(segment) if behind <= before => (segment.number, segment.first),
+                    Some(segment) if behind <= before && !is_last => {
+                        if self.state == State::Closed {
+                            return Err(LogError::Closed);
+                        }
+                        let number = segment.number;
+                        // First, so that no reader takes what is dropped for lost.
+                        durable.sealed.remove(0);
+                        number
+                    }
                     _ => return Ok(durable.first()),
                 }
             };
@@ -555,8 +565,6 @@ impl<D: Disk> Log for FileLog<D> {
             let path = self.dir.join(segment_name(number));
             let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(&self.dir));
             self.close_unless_full(removed.map_err(unsynced))?;
-            let durable = &mut *self.reader.durable_mut();
-            durable.sealed.retain(|segment| (segment.number, segment.first) != (number, first));
         }
     }
 

@@ -192,7 +192,11 @@ impl<D: Disk> FileReader<D> {
         let open = place.open.iter().position(|(segment, ..)| segment.header.number == number);
         let opened = match open {
             Some(index) => place.open.remove(index),
-            None => self.open(number, &mut place.window)?,
+            // The writer may have dropped it a moment ago.
+            None => self.open(number, &mut place.window).map_err(|error| {
+                let first = self.durable().first();
+                if position < first { LogError::Trimmed(first) } else { error }
+            })?,
         };
         let within =
             Within { segment: opened.0.clone(), end: opened.1, from: opened.2.look_from(position) };

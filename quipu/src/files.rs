@@ -222,11 +222,16 @@ impl<D: Disk> Files<D> {
     /// rows stands in for it that is durable and has been read again. Gives the first position
     /// that is kept.
     pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
+        let position = self.write_base()?;
+        Ok(self.log.trim(before.min(position.plus(1)))?)
+    }
+
+    /// Makes the copy of all rows that stands in for history. Gives its position.
+    pub(crate) fn write_base(&mut self) -> Result<Position, OpenError> {
         let copy = self.begin_backup()?;
-        let before = before.min(copy.manifest.position.plus(1));
         backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
         check_base(&self.disk)?;
-        Ok(self.log.trim(before)?)
+        Ok(copy.manifest.position)
     }
 }
 
@@ -289,6 +294,12 @@ fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
             disk.remove(&dir.join(name))?;
         }
         disk.sync_dir(dir)?;
+    }
+    for name in [BASE, BASE_NEW] {
+        match disk.remove(Path::new(name)) {
+            Err(DiskError::NotFound(_)) => {}
+            removed => removed?,
+        }
     }
     for name in disk.list(Path::new(""))? {
         if ![MANIFEST, MANIFEST_NEW, LOG, STORE].contains(&name.as_str()) {

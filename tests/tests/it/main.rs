@@ -2,9 +2,11 @@
 
 mod crash;
 mod cut;
+mod dropped;
 mod life;
 mod rest;
 mod rich;
 mod rot;
 mod say;
 mod told;
+mod trimmed;
