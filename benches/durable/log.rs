@@ -86,7 +86,8 @@ fn sustained() {
     );
 }
 
-/// Appends one frame after the other. The next one is gathered while one is written.
+/// Appends one frame after the other; as many are under way as the log takes of full ones, so that
+/// the next one is gathered and packed while one is written. Gives the time between two ends.
 fn appends(
     log: &mut FileLog<RealDisk>,
     epoch: Epoch,
@@ -95,28 +96,31 @@ fn appends(
 ) -> Vec<Duration> {
     while log.tend().expect("room") {}
     let entries = vec![7_u8; payload];
-    let frame = |log: &FileLog<RealDisk>, ahead: u64| {
-        let first = log.bounds().1.plus(ahead);
-        let now = Timestamp::from_ms(1_800_000_000_000);
-        let watermark = Position::new(first.get() - 1);
-        // What the committer does: the entries are copied into the frame.
-        Frame { epoch, first, events: 1, now, now_limit: now, watermark, bytes: entries.clone() }
-    };
+    let depth = if payload < 64 << 10 { 1 } else { log.depth() };
+    let mut next = log.bounds().1;
     let mut took = Vec::with_capacity(count);
-    let mut next = frame(log, 0);
-    for _ in 0..count {
-        let start = Instant::now();
-        log.append(next).expect("an append");
-        next = frame(log, 1);
-        loop {
-            match log.finish() {
-                Some(Finish::Durable) => break,
-                Some(other) => panic!("an append ended as {other:?}"),
-                None => std::thread::yield_now(),
-            }
+    let mut begun = 0;
+    let mut start = Instant::now();
+    while took.len() < count {
+        while begun < count && begun - took.len() < depth {
+            let now = Timestamp::from_ms(1_800_000_000_000);
+            let watermark = Position::new(log.bounds().1.get() - 1);
+            // What the committer does: the entries are copied into the frame.
+            let bytes = entries.clone();
+            let first = next;
+            log.append(Frame { epoch, first, events: 1, now, now_limit: now, watermark, bytes })
+                .expect("an append");
+            next = next.plus(1);
+            begun += 1;
         }
-        took.push(start.elapsed());
-        next.first = log.bounds().1;
+        match log.finish() {
+            Some(Finish::Durable) => {
+                took.push(start.elapsed());
+                start = Instant::now();
+            }
+            Some(other) => panic!("an append ended as {other:?}"),
+            None => std::thread::yield_now(),
+        }
     }
     took
 }

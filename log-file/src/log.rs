@@ -1,5 +1,6 @@
 //! The file log: opens, appends, and keeps ahead of itself.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
@@ -42,6 +43,10 @@ pub struct FileLog<D: Disk> {
     rolled: u64,
     epoch: Option<Epoch>,
     state: State,
+    /// Frames that are under way, the oldest first.
+    begun: VecDeque<Begun>,
+    /// How frames ended that were waited for, and that nobody has asked about.
+    ended: VecDeque<Finish>,
     _lock: D::Lock,
 }
 
@@ -51,14 +56,21 @@ const LEFT_LEAST: u64 = 2 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// The next frame can be appended.
+    /// Frames can be appended.
     Ready,
-    /// A frame is under way: where it ends, and its first position.
-    Writing { end: u64, first: Position },
-    /// An append ended, and nobody has asked how.
-    Ended(Finish),
     /// Nothing can be appended any more.
     Closed,
+}
+
+/// A frame that was begun: what is durable once it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Begun {
+    first: Position,
+    /// Where it ends in its segment.
+    end: u64,
+    next: Position,
+    anchor: Anchor,
+    now_limit: Timestamp,
 }
 
 impl<D: Disk> FileLog<D> {
@@ -151,6 +163,8 @@ impl<D: Disk> FileLog<D> {
             rolled: 0,
             epoch: None,
             state: State::Ready,
+            begun: VecDeque::new(),
+            ended: VecDeque::new(),
             _lock: lock,
         })
     }
@@ -169,6 +183,7 @@ impl<D: Disk> FileLog<D> {
 
     /// Goes on in the next segment, because the current one is too full for a frame.
     fn roll(&mut self) -> Result<(), LogError> {
+        self.settle()?;
         if self.next.is_none() {
             self.make_next()?;
         }
@@ -225,11 +240,40 @@ impl<D: Disk> FileLog<D> {
     fn carry_time(&mut self, epoch: Epoch) -> Result<(), LogError> {
         let mark = self.mark(epoch);
         self.begin_frame(&mark);
-        self.writer.wait();
-        match self.finish() {
-            Some(Finish::Durable) => Ok(()),
+        match self.wait() {
+            Finish::Durable => Ok(()),
             _ => Err(LogError::Failed("the first frame of a segment was not written".into())),
         }
+    }
+
+    /// How many appends there are whose end nobody was told.
+    fn under_way(&self) -> usize {
+        self.begun.len() + self.ended.len()
+    }
+
+    /// Waits for every frame under way. How they ended is told later.
+    fn settle(&mut self) -> Result<(), LogError> {
+        while !self.begun.is_empty() {
+            let finish = self.wait();
+            self.ended.push_back(finish);
+        }
+        if self.state == State::Closed { Err(LogError::Closed) } else { Ok(()) }
+    }
+
+    /// Waits for the oldest frame under way.
+    fn wait(&mut self) -> Finish {
+        self.writer.wait();
+        self.poll().unwrap_or(Finish::Unknown)
+    }
+
+    /// How the oldest frame under way ended, once it has.
+    fn poll(&mut self) -> Option<Finish> {
+        let finish = self.writer.poll()?;
+        match self.begun.pop_front() {
+            Some(begun) if finish == Finish::Durable => self.is_durable(begun),
+            _ => self.state = State::Closed,
+        }
+        Some(finish)
     }
 
     /// A frame without events.
@@ -242,7 +286,7 @@ impl<D: Disk> FileLog<D> {
     fn begin_frame(&mut self, frame: &Frame) {
         let header = self.pack(frame);
         self.writer.begin(&self.current.file, self.offset - frame_len(frame.bytes.len()));
-        self.at.pass_frame(&header, frame);
+        self.pass(&header, frame);
     }
 
     /// Packs a frame for its place, which there is.
@@ -250,17 +294,29 @@ impl<D: Disk> FileLog<D> {
         let header = FrameHeader::of(frame, self.at.number, self.at.number - 1, &self.at.anchor);
         pack(&header, &frame.bytes, self.current.seed, self.offset, self.writer.buffer());
         self.offset += frame_len(frame.bytes.len());
-        self.state = State::Writing { end: self.offset, first: frame.first };
         header
     }
 
-    fn ended(&mut self, end: u64, first: Position) {
+    /// Goes on behind a frame that was begun.
+    fn pass(&mut self, header: &FrameHeader, frame: &Frame) {
+        self.at.pass_frame(header, frame);
+        let At { next, anchor, now_limit, .. } = self.at;
+        self.begun.push_back(Begun {
+            first: frame.first,
+            end: self.offset,
+            next,
+            anchor,
+            now_limit,
+        });
+    }
+
+    fn is_durable(&mut self, begun: Begun) {
         let durable = &mut *self.reader.durable_mut();
-        durable.index.note(first, durable.end);
-        durable.end = end;
-        durable.next = self.at.next;
-        durable.anchor = self.at.anchor;
-        durable.now_limit = self.at.now_limit;
+        durable.index.note(begun.first, durable.end);
+        durable.end = begun.end;
+        durable.next = begun.next;
+        durable.anchor = begun.anchor;
+        durable.now_limit = begun.now_limit;
     }
 
     fn adopt_all(
@@ -296,19 +352,15 @@ impl<D: Disk> FileLog<D> {
             let header = self.pack(&frame);
             let offset = self.offset - frame_len(frame.bytes.len());
             self.writer.write_only(&self.current.file, offset);
-            self.at.pass_frame(&header, &frame);
-            if self.finish() != Some(Finish::Durable) {
+            self.pass(&header, &frame);
+            if self.wait() != Finish::Durable {
                 return Err(LogError::Closed);
             }
         }
         // Whoever writes next is above every writer that was adopted.
         self.at.epoch = self.at.epoch.plus(1);
         self.begin_append(&self.mark(self.at.epoch))?;
-        self.writer.wait();
-        match self.finish() {
-            Some(Finish::Durable) => Ok(()),
-            _ => Err(LogError::Closed),
-        }
+        if self.wait() == Finish::Durable { Ok(()) } else { Err(LogError::Closed) }
     }
 
     /// Whether an error leaves the log as it was.
@@ -441,7 +493,7 @@ impl<D: Disk> Reader for FileLog<D> {
 impl<D: Disk> Log for FileLog<D> {
     fn take_epoch(&mut self) -> Result<Epoch, LogError> {
         if let Some(taken) = self.epoch {
-            if self.state != State::Ready {
+            if self.under_way() > 0 {
                 return Err(LogError::Closed);
             }
             // Another writer on this handle: its first frame says so, durably.
@@ -452,8 +504,7 @@ impl<D: Disk> Log for FileLog<D> {
                 self.epoch = Some(taken);
             }
             begun?;
-            self.writer.wait();
-            if self.finish() != Some(Finish::Durable) {
+            if self.wait() != Finish::Durable {
                 return Err(LogError::Closed);
             }
         }
@@ -461,8 +512,12 @@ impl<D: Disk> Log for FileLog<D> {
         Ok(self.at.epoch)
     }
 
+    fn depth(&self) -> usize {
+        self.writer.depth()
+    }
+
     fn append(&mut self, frame: Frame) -> Result<(), LogError> {
-        if self.state != State::Ready {
+        if self.state != State::Ready || self.under_way() == self.depth() {
             return Err(LogError::Closed);
         }
         if self.epoch != Some(frame.epoch) {
@@ -477,16 +532,7 @@ impl<D: Disk> Log for FileLog<D> {
     }
 
     fn finish(&mut self) -> Option<Finish> {
-        if let State::Writing { end, first } = self.state {
-            let finish = self.writer.poll()?;
-            if finish == Finish::Durable {
-                self.ended(end, first);
-            }
-            self.state = State::Ended(finish);
-        }
-        let State::Ended(finish) = self.state else { return None };
-        self.state = if finish == Finish::Durable { State::Ready } else { State::Closed };
-        Some(finish)
+        self.ended.pop_front().or_else(|| self.poll())
     }
 
     fn room(&self) -> u64 {

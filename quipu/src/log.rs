@@ -59,6 +59,10 @@ impl<D: Disk> Log for AnyLog<D> {
         self.log_mut().take_epoch()
     }
 
+    fn depth(&self) -> usize {
+        self.log().depth()
+    }
+
     fn append(&mut self, frame: Frame) -> Result<(), LogError> {
         self.log_mut().append(frame)
     }

@@ -152,13 +152,20 @@ pub trait Log: Reader {
     /// Takes over as the writer: gives an epoch above every other, and makes that durable.
     fn take_epoch(&mut self) -> Result<Epoch, LogError>;
 
-    /// Begins to append a frame at the log's next position, under the epoch that this handle
-    /// has taken; any other is fenced. One at a time: until [`finish`](Self::finish) has told
-    /// how it ended, the next one is refused with [`LogError::Closed`].
+    /// How many appends may be under way at a time.
+    fn depth(&self) -> usize {
+        1
+    }
+
+    /// Begins to append a frame at the log's next position, behind those that are under way,
+    /// under the epoch that this handle has taken; any other is fenced. One is under way until
+    /// [`finish`](Self::finish) has told how it ended; beyond [`depth`](Self::depth) the next one
+    /// is refused with [`LogError::Closed`]. They become durable one after the other: nothing is
+    /// written of one before the one before it is durable.
     fn append(&mut self, frame: Frame) -> Result<(), LogError>;
 
-    /// How the append that was begun ended; `None` while it is under way. Anything but
-    /// durable is final: this handle appends no more.
+    /// How the oldest append under way ended; `None` while none has. Anything but durable is
+    /// final: this handle appends no more, and none behind it becomes durable.
     fn finish(&mut self) -> Option<Finish>;
 
     /// A handle that reads what is durable, also what becomes durable later.
