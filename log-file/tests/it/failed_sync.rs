@@ -81,7 +81,7 @@ fn a_spare_and_a_failed_sync() -> (SimDisk, Promise) {
     let frame = promise.frame(1, 40);
     promise.append(&mut log, frame).expect("durable");
     disk.schedule(Fault::FailSync, When::nth(1));
-    let begun = promise.frame(2, 700);
+    let begun = promise.frame(2, 40);
     promise.append(&mut log, begun).expect_err("its sync fails");
     drop(log);
     (disk.reopen(), promise)
