@@ -10,7 +10,7 @@ use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::ahead::Ahead;
 use crate::files::{check_gaps, numbers, sealed_before};
-use crate::footer::{Footer, Index};
+use crate::footer::{Footer, Index, footer_len_max};
 use crate::layout::{
     FRAME_LEN_MAX, FrameHeader, HEADER_LEN, LogId, PAYLOAD_LEN_MAX, SECTOR, SegmentHeader,
     checksum, frame_len, segment_name,
@@ -403,7 +403,9 @@ impl Opening {
         let Self { mut at, number, copies } = self;
         let epoch = at.epoch.plus(1);
         let copied: u64 = copies.iter().map(|frame| frame_len(frame.bytes.len())).sum();
-        let capacity = settings.segment_bytes_min.max(copied + Settings::SEGMENT_BYTES_LEAST);
+        // No rounding: a spare of the shortest length holds some copies as well.
+        let frames = copied + FRAME_LEN_MAX + 2 * SECTOR as u64;
+        let capacity = settings.segment_bytes_min.max(frames + footer_len_max(2 * frames));
         let header = SegmentHeader { log, number, epoch, capacity };
         let mut offset = SECTOR as u64;
         let mut index = Index::default();

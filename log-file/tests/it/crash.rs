@@ -18,12 +18,12 @@ const WIDE: usize = 60_000;
 
 #[test]
 fn a_creation_and_the_first_appends() {
-    check(&[Open, Append(1, 40), Append(0, 0), Append(3, 1_500)], 8, 1_500);
+    check(&[Open, Append(1, 40), Append(0, 0), Append(3, 1_500)], 4, 1_000);
 }
 
 #[test]
 fn a_frame_of_many_sectors() {
-    check(&[Open, Append(2, 40_000)], 30, 2_500);
+    check(&[Open, Append(2, 40_000)], 12, 1_000);
 }
 
 #[test]

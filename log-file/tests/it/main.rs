@@ -7,5 +7,6 @@ mod full;
 mod lies;
 mod promise;
 mod random;
+mod reader;
 mod rot;
 mod truth;
