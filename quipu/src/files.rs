@@ -58,7 +58,7 @@ impl Default for Options {
             log: LogKind::Files,
             files: quipu_log_file::Settings::default(),
             log_cache_bytes: 16 << 20,
-            store: store::Settings::default(),
+            store: store::Settings { pacing: Pacing::spread(), ..store::Settings::default() },
             limits: Limits::default(),
         }
     }
