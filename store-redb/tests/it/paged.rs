@@ -273,6 +273,31 @@ fn what_is_held_back_is_read_as_if_it_were_written() {
     }
 }
 
+/// What the cache shows may never have reached the disk, so being the same is no reason not to
+/// write: only what this handle wrote since its last sync needs not be written twice.
+#[test]
+fn what_a_failed_sync_left_is_written_again() {
+    let mut disk = SimDisk::new();
+    let paged = create(&disk, spread(8, 4, Arc::new(|_| ())));
+    paged.set_len(16 * PAGE).expect("longer");
+    paged.write(0, &[1; 320]).expect("a header");
+    paged.sync_data().expect("synced");
+    disk.sync_dir(Path::new("")).expect("synced");
+    disk.schedule(Fault::FailSync, When::nth(1));
+    paged.write(5 * PAGE, &page(5)).expect("written");
+    paged.sync_data().expect_err("it fails");
+    drop(paged);
+    disk = disk.reopen();
+    let file = disk.open(path()).expect("there");
+    let again = PagedFile::open(file, path(), 7, spread(8, 4, Arc::new(|_| ()))).expect("it opens");
+    again.write(5 * PAGE, &page(5)).expect("written");
+    again.sync_data().expect("synced");
+    let file = disk.image(Keep::Nothing).open(path()).expect("there");
+    let mut read = vec![0; PAGE as usize];
+    file.read_at((2 + 5) * PAGE, &mut read).expect("readable");
+    assert!(read == page(5), "it is durable now");
+}
+
 #[test]
 fn room_is_taken_ahead_and_kept() {
     let disk = SimDisk::new();
