@@ -133,6 +133,8 @@ impl<D: Disk> Files<D> {
         if !has_log(&disk, manifest.log)? {
             return Err(OpenError::StoreWithoutLog(LOG));
         }
+        // If the sync failed that should have made its name durable, it is seen and not there.
+        manifest.write(&disk)?;
         let log = open_log(&disk, &manifest, options, false)?;
         check_log(&log, &manifest)?;
         let base = base_for(&disk, &log, &manifest)?;
