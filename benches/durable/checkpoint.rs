@@ -22,11 +22,12 @@ use crate::place::{Place, dice, mib, micros, resident_most, setting};
 pub(crate) fn run() {
     let rows = setting("QUIPU_ROWS", 5_000_000);
     let dirty = setting("QUIPU_DIRTY", 2_000_000).min(rows);
-    let paces = std::env::var("QUIPU_PACES").unwrap_or_else(|_| "default".to_owned());
+    let paces = std::env::var("QUIPU_PACES").unwrap_or_else(|_| "none,spread".to_owned());
     let place = Place::new();
     let disk = place.disk();
     let open = |pacing: Pacing| {
-        let settings = Settings { checkpoint_bytes: usize::MAX, pacing, ..Settings::default() };
+        let cache_bytes = (setting("QUIPU_CACHE_MIB", 64) << 20) as usize;
+        let settings = Settings { cache_bytes, checkpoint_bytes: usize::MAX, pacing };
         RedbStore::open(&disk, Path::new("store"), [7; 16], &registry(), &settings)
             .expect("a store")
             .0
@@ -98,21 +99,23 @@ fn log_disk_dir(disk: &RealDisk) {
     disk.create_dir(Path::new("log")).expect("a directory");
 }
 
-/// `default`, `none`, or KiB between syncs and the rest in µs behind each, as `1024:500`.
+/// `none`, `spread`, or `window:portion:share`: MiB that are held back, KiB between two syncs, and
+/// the rest behind each as a share of its time.
 fn pacing(text: &str) -> Pacing {
-    match text.split_once(':') {
-        Some((kib, rest)) => {
-            let sync_every_bytes = kib.parse::<u64>().expect("KiB") << 10;
-            let rest = Duration::from_micros(rest.parse().expect("µs"));
-            let pace = Arc::new(move || {
-                if !rest.is_zero() {
-                    std::thread::sleep(rest);
-                }
-            });
-            Pacing { sync_every_bytes, pace }
-        }
-        None if text == "none" => Pacing::none(),
-        None => Settings::default().pacing,
+    let mut parts = text.split(':');
+    let [Some(window), Some(portion), Some(share)] = [parts.next(), parts.next(), parts.next()]
+    else {
+        return if text == "none" { Pacing::none() } else { Pacing::spread() };
+    };
+    let share: f64 = share.parse().expect("a share");
+    Pacing {
+        window_bytes: window.parse::<usize>().expect("MiB") << 20,
+        portion_bytes: portion.parse::<usize>().expect("KiB") << 10,
+        pace: Arc::new(move |took| {
+            if share > 0.0 {
+                std::thread::sleep(took.mul_f64(share));
+            }
+        }),
     }
 }
 

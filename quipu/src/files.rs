@@ -58,7 +58,7 @@ impl Default for Options {
             log: LogKind::Files,
             files: quipu_log_file::Settings::default(),
             log_cache_bytes: 16 << 20,
-            store: store::Settings::default(),
+            store: store::Settings { pacing: Pacing::spread(), ..store::Settings::default() },
             limits: Limits::default(),
         }
     }
@@ -133,10 +133,7 @@ impl<D: Disk> Files<D> {
         let manifest = Manifest { format: FORMAT, is_whole: false, id, log, origin, stopped };
         manifest.write(&disk)?;
         for dir in [LOG, STORE] {
-            match disk.create_dir(Path::new(dir)) {
-                Err(DiskError::AlreadyExists(_)) => {}
-                made => made?,
-            }
+            disk.create_dir(Path::new(dir))?;
         }
         disk.sync_dir(Path::new(""))?;
         let log = open_log(&disk, &manifest, options, true)?;
@@ -159,6 +156,8 @@ impl<D: Disk> Files<D> {
         if !has_log(&disk, manifest.log)? {
             return Err(OpenError::StoreWithoutLog(LOG));
         }
+        // If the sync failed that should have made its name durable, it is seen and not there.
+        manifest.write(&disk)?;
         let log = open_log(&disk, &manifest, options, false)?;
         check_log(&log, &manifest)?;
         match disk.create_dir(Path::new(STORE)) {
@@ -283,6 +282,10 @@ fn check_is_empty<D: Disk>(disk: &D) -> Result<(), OpenError> {
 }
 
 /// Removes what is left of a ledger that was never whole.
+///
+/// The directories go too. If the sync failed that should have made their names durable, nobody
+/// can make up for it: the next one ends well and writes nothing. A name that is given anew is
+/// one that a sync is still to cover.
 fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
     for dir in [LOG, STORE] {
         let dir = Path::new(dir);
@@ -294,6 +297,7 @@ fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
             disk.remove(&dir.join(name))?;
         }
         disk.sync_dir(dir)?;
+        disk.remove_dir(dir)?;
     }
     for name in [BASE, BASE_NEW] {
         match disk.remove(Path::new(name)) {

@@ -99,6 +99,8 @@ pub enum Act<'a> {
     },
     /// Takes a file's name away.
     Remove,
+    /// Takes an empty directory's name away.
+    RemoveDir,
 }
 
 /// What is called before each operation.
@@ -321,6 +323,10 @@ impl Disk for SimDisk {
 
     fn create_dir(&self, path: &Path) -> Result<(), DiskError> {
         self.operate(path, Act::CreateDir, State::create_dir)
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError> {
+        self.operate(path, Act::RemoveDir, State::remove_dir)
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {

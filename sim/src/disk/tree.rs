@@ -32,7 +32,7 @@ pub(super) enum Change {
     SetLen { file: FileId, len: usize },
     Allocate { file: FileId, len: usize },
     Name { path: PathBuf, node: Node },
-    Unname { path: PathBuf, file: FileId },
+    Unname { path: PathBuf, node: Node },
     Rename { to: PathBuf, file: FileId },
 }
 
@@ -136,8 +136,8 @@ impl Tree {
                 }
                 self.names.insert(path.clone(), *node);
             }
-            Change::Unname { path, file } => {
-                if self.names.get(path) == Some(&Node::File(*file)) {
+            Change::Unname { path, node } => {
+                if self.names.get(path) == Some(node) {
                     self.names.remove(path);
                 }
             }

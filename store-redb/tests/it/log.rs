@@ -17,7 +17,10 @@ use redb::ReadableTable;
 const ROOM: u64 = 10 << 20;
 
 pub(crate) fn settings() -> Settings {
-    Settings { id: 7, cache_bytes: 1 << 20, pacing: Pacing::none() }
+    // Small, so that much of what is tested leaves in portions.
+    let (window_bytes, portion_bytes) = (64 << 10, 32 << 10);
+    let pacing = Pacing { window_bytes, portion_bytes, ..Pacing::none() };
+    Settings { id: 7, cache_bytes: 1 << 20, pacing }
 }
 
 pub(crate) fn open<D: Disk>(disk: &D) -> Result<RedbLog, LogError> {
