@@ -13,8 +13,8 @@ use quipu_core::log::{Anchor, Frame, LogError};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::footer::{Footer, Index};
-use crate::layout::{FrameHeader, LogId, SECTOR};
-use crate::segment::{Found, Segment, Window};
+use crate::layout::{FrameHeader, LogId, SECTOR, segment_name};
+use crate::segment::{Found, Segment, Window, damaged};
 
 /// The end of a log as its files show it.
 pub(crate) struct Tail<F> {
@@ -217,8 +217,13 @@ impl<F: File> Tail<F> {
             let fits = footer.is_some_and(|footer| {
                 footer.offset == self.end && footer.last_number + 1 == number
             });
-            if !fits || later.is_empty() {
+            if !fits {
                 return Err(too_short(&self.segment, file_len));
+            }
+            if later.is_empty() {
+                let next = self.segment.header.number + 1;
+                let path = self.segment.path.with_file_name(segment_name(next));
+                return Err(damaged(&path, 0, "this segment of the log is missing"));
             }
         }
         Ok(())
