@@ -105,7 +105,7 @@ pub fn verify<D: Disk, S: Disk>(
     let _lock = disk.try_lock(Path::new(""))?;
     let manifest = read_manifest(&disk)?;
     if !has_log(&disk, manifest.log)? {
-        return Err(OpenError::StoreWithoutLog(LOG));
+        return Err(OpenError::NoLog(LOG));
     }
     let mut found = Verified {
         manifest: manifest.clone(),
@@ -129,7 +129,7 @@ pub fn verify<D: Disk, S: Disk>(
                 log => log?,
             };
             log.examine(&mut |damage| found.rotten(damage), &mut |position| {
-                progress(Step::Files(position))
+                progress(Step::Files(position));
             })?;
             let reader = log.reader();
             let done =
