@@ -1,6 +1,8 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
 
+mod craft;
 mod cut;
+mod errors;
 mod life;
 mod rest;
 mod rich;
