@@ -329,7 +329,7 @@ const LOG_ROOM_BYTES: u64 = 12 << 20;
 
 /// Looks at log and store before they are opened, which writes: what is not as it should be stays
 /// as it is, and so does the rest of the ledger.
-fn check_closed<D: Disk>(
+pub(crate) fn check_closed<D: Disk>(
     disk: &D,
     manifest: &Manifest,
     options: &Options,

@@ -9,3 +9,4 @@ mod rich;
 mod rot;
 mod say;
 mod told;
+mod upgrade;
