@@ -1,5 +1,6 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
 
+mod backup;
 mod craft;
 mod cut;
 mod errors;
