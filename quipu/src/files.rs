@@ -202,11 +202,17 @@ impl<D: Disk> Files<D> {
     /// rows stands in for it that is durable and has been read again. Gives the first position
     /// that is kept.
     pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
+        let copied = self.copy_rows()?;
+        Ok(self.log.trim(before.min(copied.plus(1)))?)
+    }
+
+    /// Writes the copy of all rows that stands in for history that is not kept, and reads it
+    /// again. Gives the position that it is of.
+    pub(crate) fn copy_rows(&mut self) -> Result<Position, OpenError> {
         let copy = self.begin_backup()?;
-        let before = before.min(copy.manifest.position.plus(1));
         backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
         check_base(&self.disk)?;
-        Ok(self.log.trim(before)?)
+        Ok(copy.manifest.position)
     }
 }
 
@@ -273,11 +279,13 @@ fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
         disk.sync_dir(dir)?;
     }
     for name in disk.list(Path::new(""))? {
-        if ![MANIFEST, MANIFEST_NEW, LOG, STORE].contains(&name.as_str()) {
-            return Err(OpenError::Foreign(name));
+        match name.as_str() {
+            MANIFEST | MANIFEST_NEW | LOG | STORE => {}
+            BASE | BASE_NEW => disk.remove(Path::new(&name))?,
+            _ => return Err(OpenError::Foreign(name)),
         }
     }
-    Ok(())
+    Ok(disk.sync_dir(Path::new(""))?)
 }
 
 pub(crate) fn has_log<D: Disk>(disk: &D, kind: LogKind) -> Result<bool, OpenError> {

@@ -78,6 +78,10 @@ pub fn restore<D: Disk, R: io::Read>(
             Ok(files.store.fill(&mut rows, of.position)?)
         })?;
         progress(Step::Rows(count));
+        if of.start.position > Position::ZERO {
+            // History before that was trimmed already, and is not in the backup either.
+            files.copy_rows()?;
+        }
         keep_time(&mut files.log, of.now_limit)?;
         settle(files, registry, options, now.max(of.now_limit), progress)
     })

@@ -4,6 +4,7 @@ mod backup;
 mod craft;
 mod cut;
 mod errors;
+mod golden;
 mod life;
 mod rest;
 mod rich;
