@@ -100,7 +100,8 @@ impl BackupManifest {
         }
         let format = u32::from_le_bytes(bytes[8..12].try_into().expect("four"));
         if format > FORMAT {
-            return Err(OpenError::Newer { found: format, known: FORMAT });
+            let what = name.to_owned();
+            return Err(OpenError::Newer { what, found: format, known: FORMAT });
         }
         let position = Position::new(word(32));
         Ok(Self {

@@ -128,6 +128,25 @@ impl<D: Disk> RedbStore<D> {
         Ok((store, opened))
     }
 
+    /// Whether the store, if there is one, has the format that this version keeps. Whether it is
+    /// sound is the opening's business. It writes as an opening does, so what must stay as it is
+    /// is looked at through a disk that keeps nothing.
+    pub fn check_format(
+        disk: &D,
+        path: &Path,
+        id: [u8; 16],
+        settings: &Settings,
+    ) -> Result<(), StoreError> {
+        match disk.open(path) {
+            Err(DiskError::NotFound(_)) => return Ok(()),
+            file => drop(file.map_err(Trouble::from)?),
+        }
+        match open_file(disk, path, id, settings) {
+            Ok(_) | Err(StoreError::Rotten(_) | StoreError::Damaged { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Gives a store of an older format another name, so that the next opening makes a new one,
     /// which the log fills. Gives that name; `None` where the store has this version's format,
     /// or where there is none. One of a newer format stays as it is.
@@ -137,17 +156,11 @@ impl<D: Disk> RedbStore<D> {
         id: [u8; 16],
         settings: &Settings,
     ) -> Result<Option<PathBuf>, StoreError> {
-        match disk.open(path) {
-            Err(DiskError::NotFound(_)) => return Ok(None),
-            file => drop(file.map_err(Trouble::from)?),
-        }
-        match open_file(disk, path, id, settings) {
+        match Self::check_format(disk, path, id, settings) {
             Err(StoreError::Format { found, known }) if found < known => {
                 Ok(Some(file::set_aside(disk, path).map_err(Trouble::from)?))
             }
-            // A damaged one is the next opening's business.
-            Ok(_) | Err(StoreError::Rotten(_) | StoreError::Damaged { .. }) => Ok(None),
-            Err(error) => Err(error),
+            checked => checked.map(|()| None),
         }
     }
 

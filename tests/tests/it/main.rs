@@ -1,8 +1,12 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
 
+mod backup;
+mod craft;
 mod crash;
 mod cut;
 mod dropped;
+mod errors;
+mod golden;
 mod life;
 mod rest;
 mod rich;
@@ -10,3 +14,4 @@ mod rot;
 mod say;
 mod told;
 mod trimmed;
+mod upgrade;
