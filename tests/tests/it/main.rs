@@ -2,5 +2,6 @@
 
 mod dropped;
 mod life;
+mod outlived;
 mod say;
 mod trimmed;
