@@ -15,7 +15,7 @@ use crate::layout::{
     checksum, frame_len, segment_name,
 };
 use crate::read::{Durable, FileReader, Sealed};
-use crate::segment::{Segment, Window, failed, payload_at};
+use crate::segment::{Segment, Window, failed, payload_at, unsynced};
 use crate::settings::Settings;
 use crate::tail::{At, Tail};
 use crate::writer::Writer;
@@ -44,6 +44,10 @@ pub struct FileLog<D: Disk> {
     state: State,
     _lock: D::Lock,
 }
+
+/// With less than this left of a segment, the next one is made at once, of room that nobody has
+/// filled with zeros, rather than later and better: two full frames.
+const LEFT_LEAST: u64 = 2 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -168,50 +172,86 @@ impl<D: Disk> FileLog<D> {
         if self.next.is_none() {
             self.make_next()?;
         }
-        let Some(next) = self.next.take() else { return Err(LogError::Closed) };
-        let full = core::mem::replace(&mut self.current, next);
-        let sealed = {
-            let durable = &mut *self.reader.durable_mut();
-            let first = core::mem::replace(&mut durable.current_first, durable.next);
-            durable.sealed.push(Sealed { number: full.header.number, first });
-            durable.current = self.current.clone();
-            durable.end = SECTOR as u64;
+        let footer = {
+            let durable = self.reader.durable();
             Footer {
                 offset: self.offset,
                 next: durable.next,
                 last_number: self.at.number - 1,
                 hash: durable.anchor.hash,
-                index: core::mem::take(&mut durable.index),
+                index: durable.index.clone(),
             }
         };
+        // Readers keep to the frames before the footer until all of it is there.
+        seal(&self.current, &footer)?;
+        let Some(next) = self.next.take() else { return Err(LogError::Closed) };
+        let full = core::mem::replace(&mut self.current, next);
+        let durable = &mut *self.reader.durable_mut();
+        let first = core::mem::replace(&mut durable.current_first, durable.next);
+        durable.sealed.push(Sealed { number: full.header.number, first });
+        durable.current = self.current.clone();
+        durable.end = SECTOR as u64;
+        durable.index = Index::default();
         self.offset = SECTOR as u64;
         self.rolled += 1;
         self.capacity = (self.capacity * 2).min(self.settings.segment_bytes_max);
-        seal(&full, &sealed)
-    }
-
-    fn begin_append(&mut self, frame: Frame) -> Result<(), LogError> {
-        let header = self.pack(&frame)?;
-        self.writer.begin(&self.current.file, self.offset - frame_len(frame.bytes.len()));
-        self.at.pass_frame(&header, &frame);
         Ok(())
     }
 
-    /// Packs a frame for its place, in this segment or the next.
-    fn pack(&mut self, frame: &Frame) -> Result<FrameHeader, LogError> {
+    fn begin_append(&mut self, frame: &Frame) -> Result<(), LogError> {
+        self.make_place(frame)?;
+        self.begin_frame(frame);
+        Ok(())
+    }
+
+    /// Makes sure that a frame has its place, in this segment or the next.
+    fn make_place(&mut self, frame: &Frame) -> Result<(), LogError> {
         let len = frame_len(frame.bytes.len());
         if frame.bytes.len() > PAYLOAD_LEN_MAX {
             let len = frame.bytes.len();
             return Err(LogError::Full(format!("a frame of {len} bytes is too large")));
         }
-        if self.offset + len > self.current.header.capacity {
+        if self.offset + len > self.current.frames_end() {
             self.roll()?;
+            if frame.now_limit < self.at.now_limit {
+                self.carry_time(frame.epoch)?;
+            }
         }
+        Ok(())
+    }
+
+    /// A segment that goes on from another says itself up to when time was promised, so that an
+    /// opening need not look further back.
+    fn carry_time(&mut self, epoch: Epoch) -> Result<(), LogError> {
+        let mark = self.mark(epoch);
+        self.begin_frame(&mark);
+        self.writer.wait();
+        match self.finish() {
+            Some(Finish::Durable) => Ok(()),
+            _ => Err(LogError::Failed("the first frame of a segment was not written".into())),
+        }
+    }
+
+    /// A frame without events.
+    fn mark(&self, epoch: Epoch) -> Frame {
+        let (first, now_limit) = (self.at.next, self.at.now_limit);
+        let watermark = Position::new(first.get() - 1);
+        Frame { epoch, first, events: 0, now: now_limit, now_limit, watermark, bytes: Vec::new() }
+    }
+
+    fn begin_frame(&mut self, frame: &Frame) {
+        let header = self.pack(frame);
+        self.writer.begin(&self.current.file, self.offset - frame_len(frame.bytes.len()));
+        self.at.pass_frame(&header, frame);
+    }
+
+    /// Packs a frame for its place, which there is.
+    fn pack(&mut self, frame: &Frame) -> FrameHeader {
         let header = FrameHeader::of(frame, self.at.number, self.at.number - 1, &self.at.anchor);
         pack(&header, &frame.bytes, self.current.seed, self.offset, self.writer.buffer());
-        self.offset += len;
+        self.offset += frame_len(frame.bytes.len());
         self.state = State::Writing { end: self.offset, first: frame.first };
-        Ok(header)
+        header
     }
 
     fn ended(&mut self, end: u64, first: Position) {
@@ -252,7 +292,8 @@ impl<D: Disk> FileLog<D> {
             }
             self.at.epoch = self.at.epoch.max(frame.epoch);
             // A segment is synced when it is full, and the last one by what is said at the end.
-            let header = self.pack(&frame)?;
+            self.make_place(&frame)?;
+            let header = self.pack(&frame);
             let offset = self.offset - frame_len(frame.bytes.len());
             self.writer.write_only(&self.current.file, offset);
             self.at.pass_frame(&header, &frame);
@@ -261,23 +302,13 @@ impl<D: Disk> FileLog<D> {
             }
         }
         // Whoever writes next is above every writer that was adopted.
-        let epoch = self.at.epoch.plus(1);
-        let (first, now_limit) = (self.at.next, self.at.now_limit);
-        let watermark = Position::new(first.get() - 1);
-        self.at.epoch = epoch;
-        let bytes = Vec::new();
-        let opens = Frame { epoch, first, events: 0, now: now_limit, now_limit, watermark, bytes };
-        match self.write_through(opens)? {
-            Finish::Durable => Ok(()),
+        self.at.epoch = self.at.epoch.plus(1);
+        self.begin_append(&self.mark(self.at.epoch))?;
+        self.writer.wait();
+        match self.finish() {
+            Some(Finish::Durable) => Ok(()),
             _ => Err(LogError::Closed),
         }
-    }
-
-    /// Appends a frame and waits until it has ended.
-    fn write_through(&mut self, frame: Frame) -> Result<Finish, LogError> {
-        self.begin_append(frame)?;
-        self.writer.wait();
-        Ok(self.finish().unwrap_or(Finish::Unknown))
     }
 
     /// Whether an error leaves the log as it was.
@@ -320,7 +351,7 @@ impl Opening {
         let Self { mut at, number, copies } = self;
         let epoch = at.epoch.plus(1);
         let copied: u64 = copies.iter().map(|frame| frame_len(frame.bytes.len())).sum();
-        let capacity = settings.segment_bytes_min.max(copied + FRAME_LEN_MAX + SECTOR as u64);
+        let capacity = settings.segment_bytes_min.max(copied + Settings::SEGMENT_BYTES_LEAST);
         let header = SegmentHeader { log, number, epoch, capacity };
         let mut offset = SECTOR as u64;
         let mut index = Index::default();
@@ -359,8 +390,10 @@ impl Opening {
     fn after<F: File>(tail: &Tail<F>) -> Result<Self, LogError> {
         let last = tail.segment.header.number;
         // A segment that holds nothing but an opening may have a name that is not durable, though
-        // its directory could be listed. So it is made anew, of what it shows.
-        let number = if tail.only_opened { last } else { last + 1 };
+        // its directory could be listed. So it is made anew, of what it shows. So is one of whose
+        // frames none is proven: a footer would take the place of its first.
+        let is_proven = tail.unproven.first().is_none_or(|(offset, _)| *offset > SECTOR as u64);
+        let number = if tail.only_opened || !is_proven { last } else { last + 1 };
         let mut window = Window::new();
         let mut copies = Vec::new();
         let mut at = None;
@@ -411,16 +444,18 @@ impl<D: Disk> Log for FileLog<D> {
             if self.state != State::Ready {
                 return Err(LogError::Closed);
             }
-            // Another writer on this handle: a frame of its own says so, durably.
+            // Another writer on this handle: its first frame says so, durably.
             let epoch = taken.plus(1);
-            let (first, now_limit) = (self.at.next, self.at.now_limit);
-            let watermark = Position::new(first.get() - 1);
-            let (now, bytes) = (now_limit, Vec::new());
-            let says = Frame { epoch, first, events: 0, now, now_limit, watermark, bytes };
-            if self.write_through(says)? != Finish::Durable {
+            self.epoch = Some(epoch);
+            let begun = self.append(self.mark(epoch));
+            if begun.is_err() {
+                self.epoch = Some(taken);
+            }
+            begun?;
+            self.writer.wait();
+            if self.finish() != Some(Finish::Durable) {
                 return Err(LogError::Closed);
             }
-            self.at.epoch = epoch;
         }
         self.epoch = Some(self.at.epoch);
         Ok(self.at.epoch)
@@ -437,7 +472,7 @@ impl<D: Disk> Log for FileLog<D> {
         if frame.first != self.at.next {
             return Err(LogError::NotNext { next: self.at.next, found: frame.first });
         }
-        let begun = self.begin_append(frame);
+        let begun = self.begin_append(&frame);
         self.close_unless_full(begun)
     }
 
@@ -458,10 +493,11 @@ impl<D: Disk> Log for FileLog<D> {
         if self.state == State::Closed {
             return 0;
         }
-        let left = self.current.header.capacity - self.offset;
-        // A frame that does not fit into what is left of a segment wastes it.
+        let left = self.current.frames_end().saturating_sub(self.offset);
+        // A frame that does not fit into what is left of a segment wastes it. The next one begins
+        // with its header and, where time has to be carried over, with a frame for that.
         let behind = self.next.as_ref().map_or(0, |next| {
-            next.header.capacity - SECTOR as u64 + left.saturating_sub(FRAME_LEN_MAX)
+            next.frames_end() - 2 * SECTOR as u64 + left.saturating_sub(FRAME_LEN_MAX)
         });
         left.max(behind)
     }
@@ -474,14 +510,14 @@ impl<D: Disk> Log for FileLog<D> {
         if self.state == State::Closed {
             return Err(LogError::Closed);
         }
-        let left = self.current.header.capacity - self.offset;
+        let left = self.current.frames_end().saturating_sub(self.offset);
         let result = if self.next.is_some() {
             // A log that fills segments gets a second one ahead.
             match self.rolled {
                 0 => Ok(false),
                 _ => self.ahead.fill(self.capacity).map(|is_ready| !is_ready),
             }
-        } else if self.ahead.has_spare() || left < FRAME_LEN_MAX.max(self.capacity / 2) {
+        } else if self.ahead.has_spare() || left < LEFT_LEAST {
             self.make_next().map(|()| true)
         } else {
             self.ahead.fill(self.capacity).map(|_| true)
@@ -528,7 +564,7 @@ impl<D: Disk> Log for FileLog<D> {
             // One at a time, oldest first, each durably: no crash leaves a gap.
             let path = self.dir.join(segment_name(number));
             let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(&self.dir));
-            self.close_unless_full(removed.map_err(failed))?;
+            self.close_unless_full(removed.map_err(unsynced))?;
         }
     }
 
@@ -543,7 +579,7 @@ fn seal<F: File>(segment: &Segment<F>, footer: &Footer) -> Result<(), LogError> 
     let bytes = footer.encode(segment.seed);
     let len = footer.offset + bytes.len() as u64;
     segment.file.write_at(footer.offset, &bytes).map_err(failed)?;
-    segment.file.sync().map_err(failed)?;
+    segment.file.sync().map_err(unsynced)?;
     if len < segment.header.capacity {
         segment.file.set_len(len).map_err(failed)?;
     }

@@ -66,11 +66,18 @@ pub enum OpenError {
     #[error("damaged: {0}")]
     Damaged(Damage),
     /// A backup is of no use.
-    #[error("the backup ends before it is whole, at byte {0}")]
-    BackupCut(u64),
+    #[error(
+        "{file} is a backup that ends before it is whole, at byte {byte}; use another copy of it"
+    )]
+    BackupCut {
+        /// What it was called.
+        file: String,
+        /// Where it ends.
+        byte: u64,
+    },
     /// No file of a backup.
-    #[error("this file is not a backup of a ledger")]
-    NotBackup,
+    #[error("{0} is not a backup of a ledger")]
+    NotBackup(String),
     /// The disk.
     #[error("{0}")]
     Disk(DiskError),
@@ -105,6 +112,23 @@ pub enum OpenError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl OpenError {
+    /// The damage that it tells of, with the file and the place.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Damage> {
+        use verify::Error as Verify;
+        match self {
+            Self::Damaged(damage)
+            | Self::Log(LogError::Damaged(damage))
+            | Self::Store(StoreError::Rotten(damage))
+            | Self::Verify(
+                Verify::Log(LogError::Damaged(damage)) | Verify::Store(StoreError::Rotten(damage)),
+            ) => Some(damage),
+            _ => None,
+        }
+    }
 }
 
 impl From<DiskError> for OpenError {

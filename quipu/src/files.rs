@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use quipu_core::commit::Published;
+use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError};
 use quipu_core::log::{self, Anchor, Log as _, LogError, Reader as _};
 use quipu_core::machine::Registry;
@@ -60,6 +61,28 @@ impl Default for Options {
             store: store::Settings::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Options {
+    /// Shares a budget of memory out, and gives what is left of it for the streams that shards
+    /// keep at hand.
+    ///
+    /// | share | |
+    /// |---|---|
+    /// | 1/8 | redb's cache |
+    /// | 1/8, and as much again while it is written | rows that no checkpoint has brought onto the disk |
+    /// | 1/4 | recovery, which ends before shards begin |
+    /// | 1/4 | streams at hand |
+    /// | the rest | filters, frames under way, and what an allocator keeps |
+    #[must_use]
+    pub fn within(budget: usize) -> (Self, usize) {
+        let mut options = Self::default();
+        options.store.cache_bytes = budget / 8;
+        options.store.checkpoint_bytes = budget / 8;
+        options.limits = Limits { memory: budget / 4, pending: budget / 8 };
+        options.log_cache_bytes = (budget / 32).max(1 << 20);
+        (options, budget / 4)
     }
 }
 
@@ -138,16 +161,12 @@ impl<D: Disk> Files<D> {
         }
         let log = open_log(&disk, &manifest, options, false)?;
         check_log(&log, &manifest)?;
-        let base = base_for(&disk, &log, &manifest)?;
         match disk.create_dir(Path::new(STORE)) {
             Ok(()) => disk.sync_dir(Path::new(""))?,
             Err(DiskError::AlreadyExists(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let id = manifest.id.0;
-        let store_path = Path::new(STORE_REDB);
-        let opened = RedbStore::open(&disk, store_path, id, registry, &options.store)?;
-        let (store, found) = stand_in(&disk, opened, base, &log, id, registry, options)?;
+        let (store, found) = open_store(&disk, &manifest, &log, registry, options)?;
         Ok(Self { disk, manifest, log, store, found, _lock: lock })
     }
 
@@ -217,6 +236,7 @@ impl<D: Disk> Files<D> {
     pub(crate) fn write_base(&mut self) -> Result<Position, OpenError> {
         let copy = self.begin_backup()?;
         backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
+        check_base(&self.disk)?;
         Ok(copy.manifest.position)
     }
 }
@@ -369,7 +389,7 @@ pub(crate) fn base_for<D: Disk>(
     let missing = OpenError::HistoryMissing { first };
     let base = match backup::open_file(disk, BASE) {
         Err(OpenError::Disk(DiskError::NotFound(_))) => return Err(missing),
-        base => base?,
+        base => base.map_err(rotten_base)?,
     };
     let of = base.manifest();
     if of.ledger != manifest.id || of.position.plus(1) < first {
@@ -383,32 +403,60 @@ pub(crate) fn base_for<D: Disk>(
     }
 }
 
-/// A store that was opened; or, where it stands before all that is kept of the log, another one
-/// that was filled from the copy, for what was dropped cannot be replayed.
-pub(crate) fn stand_in<D: Disk, R: io::Read>(
+/// Opens the store. Where the log no longer has what the store lacks, the copy stands in for it.
+pub(crate) fn open_store<D: Disk>(
     disk: &D,
-    opened: (RedbStore<D>, Opened),
-    base: Option<Backup<R>>,
+    manifest: &Manifest,
     log: &dyn log::Reader,
-    id: [u8; 16],
     registry: &Registry,
     options: &Options,
 ) -> Result<(RedbStore<D>, Opened), OpenError> {
-    let (mut store, mut found) = opened;
-    let Some(mut base) = base.filter(|_| store.position().plus(1) < log.bounds().0) else {
-        return Ok((store, found));
-    };
-    if store.position() > Position::ZERO {
-        // Power went between a trim and the next checkpoint. The copy has all that it has.
-        drop(store);
-        let path = Path::new(STORE_REDB);
-        disk.remove(path)?;
-        disk.sync_dir(Path::new(STORE))?;
-        (store, found) = RedbStore::open(disk, path, id, registry, &options.store)?;
+    let base = base_for(disk, log, manifest)?;
+    let path = Path::new(STORE_REDB);
+    let open = || RedbStore::open(disk, path, manifest.id.0, registry, &options.store);
+    let (mut store, mut found) = open()?;
+    if let Some(mut base) = base
+        && store.position().plus(1) < log.bounds().0
+    {
+        if store.position() > Position::ZERO {
+            // Power went after a trim and before the next checkpoint. All that it holds is in
+            // the copy, and only an empty one can be filled.
+            drop(store);
+            disk.remove(path)?;
+            disk.sync_dir(Path::new(STORE))?;
+            (store, found) = open()?;
+        }
+        fill_from(&mut base, &mut store)?;
     }
-    let position = base.manifest().position;
-    base.rows(|rows| Ok(store.fill(rows, position)?))?;
     Ok((store, found))
+}
+
+/// Reads all of the copy that stands in for trimmed history.
+pub(crate) fn check_base<D: Disk>(disk: &D) -> Result<(), OpenError> {
+    let checked = backup::open_file(disk, BASE).and_then(|base| base.check(&mut |_| {}));
+    checked.map_err(rotten_base).map(drop)
+}
+
+/// Puts the rows of that copy into a store that is empty.
+pub(crate) fn fill_from<D: Disk>(
+    base: &mut Backup<impl io::Read>,
+    store: &mut RedbStore<D>,
+) -> Result<(), OpenError> {
+    let position = base.manifest().position;
+    base.rows(|rows| Ok(store.fill(rows, position)?)).map_err(rotten_base)
+}
+
+/// Nobody has chosen that file: where it is no whole backup, it is damaged.
+fn rotten_base(error: OpenError) -> OpenError {
+    match error {
+        OpenError::NotBackup(file) => {
+            OpenError::Damaged(Damage::new(file, 0, "it does not begin as it was written"))
+        }
+        OpenError::BackupCut { file, byte } => {
+            OpenError::Damaged(Damage::new(file, byte, "the file ends here, before it is whole"))
+        }
+        error => error,
+    }
 }
 
 /// A path below the root.

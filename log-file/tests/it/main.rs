@@ -1,3 +1,11 @@
 //! The file log under test.
 
 mod conformance;
+mod crash;
+mod failed_sync;
+mod full;
+mod lies;
+mod promise;
+mod random;
+mod rot;
+mod truth;

@@ -92,7 +92,7 @@ impl BackupManifest {
         let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight"));
         let hash = |at: usize| bytes[at..at + 32].try_into().expect("thirty-two");
         if bytes[..8] != MAGIC {
-            return Err(OpenError::NotBackup);
+            return Err(OpenError::NotBackup(name.to_owned()));
         }
         if word(504) != xxh3_64(&bytes[..504]) {
             let why = "the header of the backup is not what was written";

@@ -26,6 +26,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -213,6 +214,12 @@ impl SimDisk {
         let state = self.state();
         let named = state.live.file_names();
         named.map(|(path, file)| (path.to_owned(), state.live.len(file) as u64)).collect()
+    }
+
+    /// Feeds what the cache shows, all names and all bytes, into a hasher. Of a fresh image that
+    /// is all there is: two that are equal here behave alike until their room ends.
+    pub fn hash_into(&self, into: &mut impl Hasher) {
+        self.state().live.hash(into);
     }
 
     /// Turns a bit (0 to 7) of a byte over, on the disk and in the cache. A change of that byte

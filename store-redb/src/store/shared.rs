@@ -143,18 +143,13 @@ impl Shared {
     fn merge_layers(&self) -> Result<(), StoreError> {
         let _one = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let (layers, writing) = {
-                let state = self.read();
-                (Arc::clone(&state.view.layers), state.writing)
-            };
+            let layers = self.view().layers;
             if layers.len() <= LAYERS_MAX + 1 {
                 return Ok(());
             }
-            // What a checkpoint under way brings onto the disk goes away at its end: it must
-            // not become one with what stays.
-            let is_written = |layer: &Layer| writing.is_some_and(|last| layer.number <= last);
+            // One of the two may be on its way to the disk. Then what is made of both stays in
+            // memory above it, and says once more what the disk says by then.
             let pairs = layers[1..].windows(2);
-            let pairs = pairs.filter(|pair| is_written(&pair[0]) == is_written(&pair[1]));
             let smallest = pairs.min_by_key(|pair| pair[0].byte_len() + pair[1].byte_len());
             let Some([newer, older]) = smallest else { return Ok(()) };
             let merged = Arc::new(Layer::merged(newer, older)?);
