@@ -11,3 +11,4 @@ mod rot;
 mod say;
 mod told;
 mod trimmed;
+mod trimmed_crash;
