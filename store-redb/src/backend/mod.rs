@@ -282,7 +282,8 @@ impl<F: File> PagedFile<F> {
         state.sums.write(&self.shared.file).map_err(trouble)?;
         state.written_bytes = 0;
         drop(state);
-        self.shared.file.sync().map_err(trouble)
+        // Also where there was no room: what of it reached the disk is not known.
+        self.shared.file.sync().map_err(|error| Trouble::Failed(error.to_string()))
     }
 
     /// Whether it is time for a sync of its own, with so many more bytes written.

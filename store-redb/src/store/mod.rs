@@ -85,7 +85,9 @@ pub enum Opened {
 ///
 /// A checkpoint that fails is the last one: what its file holds is not known any more, so it is
 /// given another name, and the next opening makes a new store and fills it from the log.
-/// Until then rows are read from memory and from what of the file can still be read.
+/// Until then rows are read from memory and from what of the file can still be read. Only where
+/// the disk was full, which harms nothing that is on it, does the next opening find the file as
+/// the last checkpoint left it.
 pub struct RedbStore<D: Disk> {
     shared: Arc<Shared>,
     settings: Settings,

@@ -246,11 +246,16 @@ impl Frozen {
     /// What is on the disk is not known any more: nobody may take it for a checkpoint. The
     /// caller keeps the file, or the name could be another handle's by now.
     fn fail(&self, error: StoreError) -> StoreError {
-        let error = match (self.shared.set_aside)() {
-            Ok(()) => error,
-            Err(aside) => {
-                StoreError::Failed(format!("{error}; and its file could not be set aside: {aside}"))
-            }
+        let error = match error {
+            // No sync has failed, and nothing was written in place: the file is what the last
+            // checkpoint made of it. A full disk is no place to make another one of the log.
+            StoreError::Full(_) => error,
+            error => match (self.shared.set_aside)() {
+                Ok(()) => error,
+                Err(aside) => StoreError::Failed(format!(
+                    "{error}; and its file could not be set aside: {aside}"
+                )),
+            },
         };
         self.shared.write().failed = Some(error.clone());
         error

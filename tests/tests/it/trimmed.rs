@@ -124,3 +124,27 @@ fn one_trim_drops_all_that_it_may() {
     files.stop().expect("a clean stop");
     sound(&disk, log);
 }
+
+#[test]
+fn a_copy_alone_is_a_backup_without_history() {
+    for log in [LogKind::Files, LogKind::Redb] {
+        let disk = MemoryDisk::new();
+        let mut files = worked(&disk, log);
+        let (_, next) = files.log.bounds();
+        files.trim(next).expect("trimmed");
+        let before = digest_of(&files);
+        let copy = backup::open_file(&disk, "base.quipu").expect("readable");
+        let (other, id) = (MemoryDisk::new(), LedgerId([8; 16]));
+        let (machines, options) = (machines(), options(log));
+        let restored = restore(other.clone(), id, copy, &machines, &options, START, &mut |_| {});
+        drop(restored.expect("restored"));
+        let mut files = Files::open(other.clone(), &machines, &options).expect("it opens");
+        files.recover(&machines, &options, &mut |_| {}).expect("recovered");
+        assert_eq!(digest_of(&files), before);
+        let files = drive(files, |ledger| {
+            done(ledger.ask(command::<Account>("ann", deposit(7))));
+        });
+        files.stop().expect("a clean stop");
+        sound(&other, log);
+    }
+}
