@@ -85,9 +85,16 @@ impl Shared {
         rows: &mut dyn Iterator<Item = Row<'_>>,
         through: Position,
     ) -> Result<(), StoreError> {
-        // Kept until the last row is in, so that nobody freezes between two rows.
-        let state = self.read();
-        state.view.layers[0].apply(rows, through)
+        let applied = {
+            // Kept until the last row is in, so that nobody freezes between two rows.
+            let state = self.read();
+            state.view.layers[0].apply(rows, through)
+        };
+        if let Err(error) = &applied {
+            // Some rows are in and others are not: no checkpoint may be made of that.
+            self.write().failed.get_or_insert_with(|| error.clone());
+        }
+        applied
     }
 
     pub(crate) fn view(&self) -> View {
