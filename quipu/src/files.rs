@@ -223,8 +223,14 @@ impl<D: Disk> Files<D> {
     /// rows stands in for it that is durable and has been read again. Gives the first position
     /// that is kept.
     pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
-        let position = self.write_base()?;
-        Ok(self.log.trim(before.min(position.plus(1)))?)
+        let before = before.min(self.write_base()?.plus(1));
+        loop {
+            // A log may drop some of it at a time. It is one copy that stands in for all.
+            let (first, _) = self.log.bounds();
+            if self.log.trim(before)? == first {
+                return Ok(first);
+            }
+        }
     }
 
     /// Makes the copy of all rows that stands in for history. Gives its position.
@@ -326,7 +332,7 @@ pub(crate) fn has_log<D: Disk>(disk: &D, kind: LogKind) -> Result<bool, OpenErro
     };
     Ok(match kind {
         LogKind::Files => names.iter().any(|name| name.ends_with(".seg")),
-        LogKind::Redb => names.iter().any(|name| LOG_REDB.ends_with(name.as_str())),
+        LogKind::Redb => names.iter().any(|name| Path::new(LOG).join(name) == Path::new(LOG_REDB)),
     })
 }
 

@@ -304,7 +304,8 @@ impl<F: File> PagedFile<F> {
         let mut state = self.state();
         state.sums.write(&self.shared.file).map_err(trouble)?;
         drop(state);
-        self.shared.file.sync().map_err(trouble)
+        // Also where there was no room: what of it reached the disk is not known.
+        self.shared.file.sync().map_err(|error| Trouble::Failed(error.to_string()))
     }
 
     /// Runs a write, a sync or a change of length. One that fails is the last one.
