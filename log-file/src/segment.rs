@@ -9,7 +9,8 @@ use quipu_core::log::LogError;
 
 use crate::footer::footer_len_max;
 use crate::layout::{
-    FrameHeader, HEADER_LEN, LogId, NotSegment, SECTOR, SegmentHeader, checksum, segment_name,
+    FORMAT, FrameHeader, HEADER_LEN, LogId, NotSegment, SECTOR, SegmentHeader, checksum,
+    segment_name,
 };
 
 /// An open segment.
@@ -61,13 +62,14 @@ impl<F: File> Segment<F> {
         let header = SegmentHeader::decode(&sector).map_err(|why| match why {
             NotSegment::Damaged => damaged(&path, 0, "the header of the segment is damaged"),
             NotSegment::Newer(format) => LogError::Failed(format!(
-                "{} has format {format}, which is newer than this version of Quipu can read",
+                "{} has format {format}, but this version of Quipu knows formats up to {FORMAT} \
+                 only; use a newer version",
                 path.display()
             )),
         })?;
         if header.log != log {
             return Err(LogError::Failed(format!(
-                "{} belongs to another ledger's log",
+                "{} belongs to another ledger; put this ledger's own back, or restore a backup",
                 path.display()
             )));
         }

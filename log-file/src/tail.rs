@@ -13,8 +13,8 @@ use quipu_core::log::{Anchor, Frame, LogError};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::footer::{Footer, Index};
-use crate::layout::{FrameHeader, HEADER_LEN, LogId, SECTOR};
-use crate::segment::{Found, Segment, Window};
+use crate::layout::{FrameHeader, HEADER_LEN, LogId, SECTOR, segment_name};
+use crate::segment::{Found, Segment, Window, damaged};
 
 /// The end of a log as its files show it.
 pub(crate) struct Tail<F> {
@@ -187,7 +187,9 @@ impl<F: File> Tail<F> {
         if is_sealed {
             unproven.clear();
             if later.is_empty() {
-                return Err(segment.damaged(offset, "the segment behind this one is missing"));
+                let next = segment.header.number + 1;
+                let path = segment.path.with_file_name(segment_name(next));
+                return Err(damaged(&path, 0, "this segment of the log is missing"));
             }
         }
         only_opened &= opened;

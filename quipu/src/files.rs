@@ -19,7 +19,7 @@ use quipu_core::machine::Registry;
 use quipu_core::recovery::{Limits, Progress, recover};
 use quipu_core::store::{Reader as _, Store as _};
 use quipu_core::words::{Epoch, Position};
-use quipu_log_file::{FileLog, LogId};
+use quipu_log_file::{ClosedLog, FileLog, LogId};
 use quipu_store_redb::backend::Pacing;
 use quipu_store_redb::log::RedbLog;
 use quipu_store_redb::store::{Opened, RedbStore};
@@ -29,6 +29,7 @@ use crate::backup::{self, Backup, BackupManifest};
 use crate::error::OpenError;
 use crate::log::AnyLog;
 use crate::manifest::{FORMAT, LedgerId, LogKind, MANIFEST, MANIFEST_NEW, Manifest, Origin};
+use crate::overlay::Overlay;
 
 pub(crate) const LOG: &str = "log";
 pub(crate) const LOG_REDB: &str = "log/log.redb";
@@ -151,15 +152,16 @@ impl<D: Disk> Files<D> {
         let lock = disk.try_lock(Path::new(""))?;
         let manifest = read_manifest(&disk)?;
         if manifest.format < FORMAT {
-            return Err(OpenError::Older(manifest.format));
+            let what = "the ledger".to_owned();
+            return Err(OpenError::Older { what, found: manifest.format, known: FORMAT });
         }
         if !has_log(&disk, manifest.log)? {
-            return Err(OpenError::StoreWithoutLog(LOG));
+            return Err(OpenError::NoLog(LOG));
         }
+        check_closed(&disk, &manifest, options)?;
         // If the sync failed that should have made its name durable, it is seen and not there.
         manifest.write(&disk)?;
         let log = open_log(&disk, &manifest, options, false)?;
-        check_log(&log, &manifest)?;
         match disk.create_dir(Path::new(STORE)) {
             Ok(()) => disk.sync_dir(Path::new(""))?,
             Err(DiskError::AlreadyExists(_)) => {}
@@ -221,8 +223,14 @@ impl<D: Disk> Files<D> {
     /// rows stands in for it that is durable and has been read again. Gives the first position
     /// that is kept.
     pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
-        let position = self.write_base()?;
-        Ok(self.log.trim(before.min(position.plus(1)))?)
+        let before = before.min(self.write_base()?.plus(1));
+        loop {
+            // A log may drop some of it at a time. It is one copy that stands in for all.
+            let (first, _) = self.log.bounds();
+            if self.log.trim(before)? == first {
+                return Ok(first);
+            }
+        }
     }
 
     /// Makes the copy of all rows that stands in for history. Gives its position.
@@ -274,8 +282,10 @@ pub(crate) fn read_manifest<D: Disk>(disk: &D) -> Result<Manifest, OpenError> {
 /// Whether nothing lies here that anybody could miss.
 fn check_is_empty<D: Disk>(disk: &D) -> Result<(), OpenError> {
     for name in disk.list(Path::new(""))? {
-        if name != MANIFEST_NEW {
-            return Err(OpenError::Foreign(name));
+        match name.as_str() {
+            MANIFEST_NEW => {}
+            LOG | STORE | BASE => return Err(OpenError::NoManifest(name)),
+            _ => return Err(OpenError::Foreign(name)),
         }
     }
     Ok(())
@@ -306,11 +316,13 @@ fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
         }
     }
     for name in disk.list(Path::new(""))? {
-        if ![MANIFEST, MANIFEST_NEW, LOG, STORE].contains(&name.as_str()) {
-            return Err(OpenError::Foreign(name));
+        match name.as_str() {
+            MANIFEST | MANIFEST_NEW | LOG | STORE => {}
+            BASE | BASE_NEW => disk.remove(Path::new(&name))?,
+            _ => return Err(OpenError::Foreign(name)),
         }
     }
-    Ok(())
+    Ok(disk.sync_dir(Path::new(""))?)
 }
 
 pub(crate) fn has_log<D: Disk>(disk: &D, kind: LogKind) -> Result<bool, OpenError> {
@@ -320,7 +332,7 @@ pub(crate) fn has_log<D: Disk>(disk: &D, kind: LogKind) -> Result<bool, OpenErro
     };
     Ok(match kind {
         LogKind::Files => names.iter().any(|name| name.ends_with(".seg")),
-        LogKind::Redb => names.iter().any(|name| LOG_REDB.ends_with(name.as_str())),
+        LogKind::Redb => names.iter().any(|name| Path::new(LOG).join(name) == Path::new(LOG_REDB)),
     })
 }
 
@@ -359,6 +371,29 @@ pub(crate) fn open_redb_log<D: Disk>(
 
 /// The room that a log in redb makes ahead of need.
 const LOG_ROOM_BYTES: u64 = 12 << 20;
+
+/// Looks at log and store before they are opened, which writes: what is not as it should be stays
+/// as it is, and so does the rest of the ledger.
+pub(crate) fn check_closed<D: Disk>(
+    disk: &D,
+    manifest: &Manifest,
+    options: &Options,
+) -> Result<(), OpenError> {
+    let check = |log: &dyn log::Reader| {
+        check_log(log, manifest)?;
+        base_for(disk, log, manifest).map(drop)
+    };
+    let over = Overlay::new(disk.clone());
+    match manifest.log {
+        LogKind::Files => {
+            let log = ClosedLog::open(disk.clone(), Path::new(LOG), LogId(manifest.id.0))?;
+            check(log.reader())?;
+        }
+        LogKind::Redb => check(&open_redb_log(&over, manifest, options)?)?,
+    }
+    let (path, id) = (Path::new(STORE_REDB), manifest.id.0);
+    RedbStore::check_format(&over, path, id, &options.store).map_err(OpenError::from)
+}
 
 /// Holds a log against what was noted of it at the last clean stop.
 pub(crate) fn check_log(log: &dyn log::Reader, manifest: &Manifest) -> Result<(), OpenError> {

@@ -105,7 +105,7 @@ pub fn verify<D: Disk, S: Disk>(
     let _lock = disk.try_lock(Path::new(""))?;
     let manifest = read_manifest(&disk)?;
     if !has_log(&disk, manifest.log)? {
-        return Err(OpenError::StoreWithoutLog(LOG));
+        return Err(OpenError::NoLog(LOG));
     }
     let mut found = Verified {
         manifest: manifest.clone(),

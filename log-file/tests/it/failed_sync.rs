@@ -235,6 +235,10 @@ impl Disk for LateFull {
         self.disk.create_dir(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError> {
+        self.disk.remove_dir(path)
+    }
+
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
         self.disk.list(dir)
     }

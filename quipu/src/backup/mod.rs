@@ -100,9 +100,15 @@ impl BackupManifest {
         }
         let format = u32::from_le_bytes(bytes[8..12].try_into().expect("four"));
         if format > FORMAT {
-            return Err(OpenError::Newer { found: format, known: FORMAT });
+            let what = name.to_owned();
+            return Err(OpenError::Newer { what, found: format, known: FORMAT });
         }
         let position = Position::new(word(32));
+        // There is always a next one.
+        if position.get() == u64::MAX || word(80) > position.get() {
+            let why = "the backup begins behind its end";
+            return Err(OpenError::Damaged(Damage::new(name, 0, why)));
+        }
         Ok(Self {
             ledger: LedgerId(bytes[16..32].try_into().expect("sixteen")),
             position,

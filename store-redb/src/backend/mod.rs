@@ -36,7 +36,7 @@ use quipu_core::disk::{DiskError, File};
 use redb::StorageBackend;
 
 use crate::guard::{First, Trouble};
-use layout::{Front, GROUP, PAGE, PAGE_LEN, SEALED_LEN, SECTOR_LEN};
+use layout::{FORMAT, Front, GROUP, NotFront, PAGE, PAGE_LEN, SEALED_LEN, SECTOR_LEN};
 use spread::Spread;
 use sums::Sums;
 
@@ -131,7 +131,12 @@ impl<F: File> PagedFile<F> {
         let rotten = |offset, why| Trouble::Rotten(Damage::new(path, offset, why));
         let mut sector = [0; SECTOR_LEN];
         file.read_at(0, &mut sector).map_err(|error| unreadable(path, 0, error))?;
-        let front = Front::of_sector(&sector).map_err(|why| rotten(0, why))?;
+        let front = Front::of_sector(&sector).map_err(|why| match why {
+            NotFront::Damaged(why) => rotten(0, why),
+            NotFront::Format(found) => {
+                Trouble::Format { path: path.to_owned(), found, known: FORMAT }
+            }
+        })?;
         if front.id != id {
             return Err(rotten(16, "the file belongs to another ledger"));
         }
@@ -299,7 +304,8 @@ impl<F: File> PagedFile<F> {
         let mut state = self.state();
         state.sums.write(&self.shared.file).map_err(trouble)?;
         drop(state);
-        self.shared.file.sync().map_err(trouble)
+        // Also where there was no room: what of it reached the disk is not known.
+        self.shared.file.sync().map_err(|error| Trouble::Failed(error.to_string()))
     }
 
     /// Runs a write, a sync or a change of length. One that fails is the last one.

@@ -1,6 +1,7 @@
 //! A write or sync that fails is the last one of its file.
 
 use quipu_core::disk::Disk;
+use quipu_core::records::Table;
 use quipu_core::store::{Reader, Store, StoreError};
 use quipu_core::words::Position;
 use quipu_sim::disk::{Fault, Keep, SimDisk, When};
@@ -76,7 +77,7 @@ fn a_disk_that_is_full_fails_the_checkpoint_and_nothing_else() {
     let disk = SimDisk::new();
     let (mut store, mut history) = filled(&disk);
     disk.set_capacity(Some(disk.used()));
-    let mut position = 2;
+    let (mut position, mut last) = (2, Position::ZERO);
     let error = loop {
         position += 1;
         let through = Position::new(position);
@@ -87,10 +88,12 @@ fn a_disk_that_is_full_fails_the_checkpoint_and_nothing_else() {
         store.apply(&mut rows.iter(), through).expect("the rows apply");
         history.push((rows, through));
         assert!(position < 1_000, "the disk is never full");
-        if let Err(error) = store.checkpoint() {
-            break error;
+        match store.checkpoint() {
+            Ok(through) => last = through,
+            Err(error) => break error,
         }
     };
+    assert!(last > Position::ZERO, "some of it had room");
     assert!(matches!(error, StoreError::Full(_)), "{error}");
     assert_eq!(store.health(), Err(error));
     let known = round(position);
@@ -98,9 +101,34 @@ fn a_disk_that_is_full_fails_the_checkpoint_and_nothing_else() {
         assert_eq!(store.get(row.table, row.key), Ok(row.value.map(<[u8]>::to_vec)));
     }
     drop(store);
+    // It lifts, whether power was lost meanwhile or not. Nothing is made anew of the log.
     disk.set_capacity(None);
-    let (store, opened) = open(&disk.reopen()).expect("a store");
-    assert_eq!((opened, store.position()), (Opened::New, Position::ZERO));
+    for disk in [disk.image(Keep::Nothing), disk.image(Keep::All), disk.reopen()] {
+        let (mut store, opened) = open(&disk).expect("a store");
+        assert_eq!(opened, Opened::At(last));
+        assert_eq!(everything(&store), everything(&model(&history, last)));
+        for (rows, through) in history.iter().filter(|(_, through)| *through > last) {
+            store.apply(&mut rows.iter(), *through).expect("the rows apply");
+        }
+        store.checkpoint().expect("a checkpoint");
+        let end = Position::new(position);
+        assert_eq!(everything(&store), everything(&model(&history, end)));
+    }
+}
+
+#[test]
+fn no_checkpoint_is_made_of_rows_that_did_not_all_apply() {
+    let disk = SimDisk::new();
+    let (mut store, history) = filled(&disk);
+    let mut rows = round(3);
+    rows.put(Table::Head, |out| out.push(1), |out| out.push(1));
+    let error = store.apply(&mut rows.iter(), Position::new(3)).expect_err("no key of a head");
+    assert_eq!(store.health(), Err(error.clone()));
+    assert_eq!(store.checkpoint(), Err(error));
+    drop(store);
+    let (store, opened) = open(&disk.image(Keep::All)).expect("a store");
+    assert_eq!(opened, Opened::At(Position::new(1)));
+    assert_eq!(everything(&store), everything(&model(&history, Position::new(1))));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use quipu::{BackupJob, Files, LogKind, OpenError, Options, Verified, backup, ver
 use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk as _, File as _};
 use quipu_core::log::Log as _;
+use quipu_core::machines::account::Account;
 use quipu_core::store::Store as _;
 use quipu_core::verify::Place;
 use quipu_core::words::Position;
@@ -92,20 +93,29 @@ pub(crate) fn stopped(log: LogKind) -> Rest {
     Rest::of(disk, options(log))
 }
 
-/// The same, but its first history was trimmed, and it was not stopped: its store is behind.
-pub(crate) fn trimmed(log: LogKind) -> Rest {
+/// The same, but it was not stopped: power went, and its store is behind.
+pub(crate) fn behind(log: LogKind) -> Rest {
     let disk = SimDisk::new();
     drop(drive(create_or_open(&disk, log).expect("it is made"), rich::begin));
     let mut files = drive(create_or_open(&disk, log).expect("it opens"), rich::go_on);
     files.store.checkpoint().expect("a checkpoint");
+    drop(drive(files, some_more));
+    Rest::of(disk, options(log))
+}
+
+/// The same, and its first history was trimmed.
+pub(crate) fn trimmed(log: LogKind) -> Rest {
+    let disk = behind(log).disk;
+    let mut files = create_or_open(&disk, log).expect("it opens");
+    files.recover(&machines(), &options(log), &mut |_| {}).expect("recovered");
     let kept = files.trim(Position::new(20)).expect("trimmed");
     assert!(kept > Position::new(1));
     drop(drive(files, some_more));
     Rest::of(disk, options(log))
 }
 
-fn some_more(ledger: &mut Ledger<SimDisk>) {
-    use quipu_core::machines::account::Account;
+/// Goes on a little.
+pub(crate) fn some_more(ledger: &mut Ledger<SimDisk>) {
     for who in ["ann", "bo"] {
         done(ledger.ask(command::<Account>(who, deposit(1))));
         done(ledger.ask(command::<Account>(who, transfer("cy", 1))));

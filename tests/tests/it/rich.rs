@@ -16,7 +16,8 @@ use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::shard::{Ask, Key, Leg, Options, Reply};
 use quipu_core::words::{Amount, Book, Id, Metadata, Name, Position, Timestamp};
 
-/// Asks under keys that can be asked again word for word. Some are refused, and stay so.
+/// Asks under keys that can be asked again word for word. Some are refused, and stay so. The
+/// golden ledgers hold answers to these very words: add none here, and change none.
 pub(crate) fn keyed_asks() -> Vec<Ask> {
     let charge = |units: u64| account::Command::Charge {
         amount: Amount::from(units),

@@ -9,7 +9,7 @@ use quipu_core::driver::{Driver, Setup};
 use quipu_core::log::{Anchor, Frame, Reader as _};
 use quipu_core::machines::genesis;
 use quipu_core::records::Table;
-use quipu_core::shard::Ask;
+use quipu_core::shard::{Ask, Reply};
 use quipu_core::store::{Due, Reader as _};
 use quipu_core::words::{Book, Kind, Number, Position, Timestamp};
 use quipu_store_redb::store::Opened;
@@ -26,7 +26,7 @@ pub(crate) struct Told {
     pub(crate) due: Vec<Due>,
     pub(crate) frames: Vec<Frame>,
     /// What is answered under each key.
-    pub(crate) answers: Vec<String>,
+    pub(crate) answers: Vec<Reply>,
 }
 
 /// The highest index of any built-in kind, and the highest kind.
@@ -78,12 +78,12 @@ pub(crate) fn tell<D: Disk>(disk: &D, options: &Options) -> Result<(Opened, Told
 }
 
 /// What a ledger answers. Nothing is written by asking again.
-fn answers<D: Disk>(files: Files<D>, asks: Vec<Ask>) -> Result<Vec<String>, OpenError> {
+fn answers<D: Disk>(files: Files<D>, asks: Vec<Ask>) -> Result<Vec<Reply>, OpenError> {
     let mut told = Vec::new();
     files.with_log_and_store(|log, store| {
         let now = START.max(log.now_limit());
         let mut ledger = Driver::on(Setup::new(machines(), genesis(), 1), log, store, now)?;
-        told = asks.into_iter().map(|ask| format!("{:?}", ledger.ask(ask))).collect();
+        told = asks.into_iter().map(|ask| ledger.ask(ask)).collect();
         Ok(ledger.into_parts())
     })?;
     Ok(told)

@@ -105,3 +105,46 @@ fn a_copy_that_went_wrong_replaces_no_good_one() {
     files.recover(&machines(), &options(log), &mut |_| {}).expect("recovered");
     assert_eq!(digest_of(&files), before);
 }
+
+#[test]
+fn one_trim_drops_all_that_it_may() {
+    let log = LogKind::Redb;
+    let disk = MemoryDisk::new();
+    let files = drive(create_or_open(&disk, log).expect("it is made"), |ledger| {
+        done(ledger.ask(open("ann")));
+        // More frames than a log in redb drops at a time.
+        for _ in 0..1_200 {
+            done(ledger.ask(command::<Account>("ann", deposit(1))));
+        }
+    });
+    let mut files = files;
+    let (_, next) = files.log.bounds();
+    assert_eq!(files.trim(next).expect("trimmed"), next);
+    assert_eq!(files.log.bounds(), (next, next));
+    files.stop().expect("a clean stop");
+    sound(&disk, log);
+}
+
+#[test]
+fn a_copy_alone_is_a_backup_without_history() {
+    for log in [LogKind::Files, LogKind::Redb] {
+        let disk = MemoryDisk::new();
+        let mut files = worked(&disk, log);
+        let (_, next) = files.log.bounds();
+        files.trim(next).expect("trimmed");
+        let before = digest_of(&files);
+        let copy = backup::open_file(&disk, "base.quipu").expect("readable");
+        let (other, id) = (MemoryDisk::new(), LedgerId([8; 16]));
+        let (machines, options) = (machines(), options(log));
+        let restored = restore(other.clone(), id, copy, &machines, &options, START, &mut |_| {});
+        drop(restored.expect("restored"));
+        let mut files = Files::open(other.clone(), &machines, &options).expect("it opens");
+        files.recover(&machines, &options, &mut |_| {}).expect("recovered");
+        assert_eq!(digest_of(&files), before);
+        let files = drive(files, |ledger| {
+            done(ledger.ask(command::<Account>("ann", deposit(7))));
+        });
+        files.stop().expect("a clean stop");
+        sound(&other, log);
+    }
+}
