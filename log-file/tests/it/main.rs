@@ -7,5 +7,6 @@ mod full;
 mod lies;
 mod promise;
 mod random;
+mod room;
 mod rot;
 mod truth;
