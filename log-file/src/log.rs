@@ -54,6 +54,10 @@ pub struct FileLog<D: Disk> {
 /// filled with zeros, rather than later and better: two full frames.
 const LEFT_LEAST: u64 = 2 << 20;
 
+/// What is kept back for frames without events, which nobody admits: one may come between the
+/// admission of an entry and its own frame, for each second that this takes.
+const MARKS_LEN: u64 = 64 * SECTOR as u64;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     /// Frames can be appended.
@@ -547,7 +551,7 @@ impl<D: Disk> Log for FileLog<D> {
         let behind = self.next.as_ref().map_or(0, |next| {
             next.frames_end() - 2 * SECTOR as u64 + left.saturating_sub(FRAME_LEN_MAX)
         });
-        left.max(behind)
+        left.max(behind).saturating_sub(MARKS_LEN)
     }
 
     fn room_of(&self, entry_len: usize) -> u64 {

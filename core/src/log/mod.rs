@@ -172,7 +172,8 @@ pub trait Log: Reader {
     fn reader(&self) -> Arc<dyn Reader + Send + Sync>;
 
     /// How many bytes entries may still take without asking the world for room, each entry
-    /// counted as [`room_of`](Self::room_of) counts it. Nothing is admitted beyond.
+    /// counted as [`room_of`](Self::room_of) counts it. Nothing is admitted beyond. Frames without
+    /// events need not be counted, as long as they are few.
     fn room(&self) -> u64;
 
     /// The most room that an entry of that many bytes can take, framed all by itself.

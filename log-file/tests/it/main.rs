@@ -8,5 +8,6 @@ mod lies;
 mod promise;
 mod random;
 mod reader;
+mod room;
 mod rot;
 mod truth;

@@ -6,7 +6,7 @@ use quipu::{Files, LedgerId, LogKind, OpenError, backup, restore};
 use quipu_core::log::Reader as _;
 use quipu_core::machines::account::Account;
 use quipu_core::store::Store as _;
-use quipu_sim::disk::{Keep, SimDisk};
+use quipu_sim::disk::{Fault, Keep, SimDisk, When};
 
 const KINDS: [LogKind; 2] = [LogKind::Files, LogKind::Redb];
 
@@ -120,5 +120,32 @@ fn power_goes_while_a_trimmed_ledger_is_restored() {
             let files = opened(left, log).unwrap_or_else(|error| panic!("{at}: {error}"));
             assert!(digest_of(&files) == before, "cut at operation {at}");
         });
+    }
+}
+
+#[test]
+fn a_sync_fails_while_history_is_dropped_and_power_is_lost_later() {
+    for log in KINDS {
+        let disk = worked(log);
+        let before = digest_of(&opened(&disk.image(Keep::All), log).expect("it opens"));
+        let whole = disk.image(Keep::All);
+        trim(&whole, log).expect("nothing goes wrong");
+        let mut struck = 0;
+        for at in 1..=whole.operations() {
+            let disk = disk.image(Keep::All);
+            disk.schedule(Fault::FailSync, When::operation(at));
+            if log == LogKind::Redb {
+                disk.schedule(Fault::FailSyncDir, When::operation(at));
+            }
+            struck += u32::from(trim(&disk, log).is_err());
+            disk.end_faults();
+            // Another process trims again, and trusts what the first one left no more than it may.
+            let disk = disk.reopen();
+            trim(&disk, log).unwrap_or_else(|error| panic!("{at}: {error}"));
+            let disk = disk.image(Keep::Nothing);
+            let files = opened(&disk, log).unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert!(digest_of(&files) == before, "a sync failed at operation {at}");
+        }
+        assert!(struck > 4, "{struck}");
     }
 }
