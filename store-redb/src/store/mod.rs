@@ -80,7 +80,10 @@ pub enum Opened {
 /// A snapshot keeps its layers in memory, and redb uses no page again that it can still read: for
 /// as long as it is kept, memory and file may grow by what every checkpoint writes.
 ///
-/// A checkpoint that fails is the last one: what its file holds is not known any more, so it is
+/// A checkpoint takes the room that it can need before it writes, and gives back what was over.
+/// Where the disk has not so much, it ends with [`StoreError::Full`], and that is all.
+///
+/// A checkpoint that fails otherwise is the last one: what its file holds is not known any more, so it is
 /// given another name, and the next opening makes a new store and fills it from the log.
 /// Until then rows are read from memory and from what of the file can still be read.
 pub struct RedbStore<D: Disk> {
