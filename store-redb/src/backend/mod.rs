@@ -195,6 +195,23 @@ impl<F: File> PagedFile<F> {
         Ok(())
     }
 
+    /// Gives back what was taken ahead and not used.
+    pub fn release(&self) -> Result<(), Trouble> {
+        let mut state = self.state();
+        if state.reserved > state.pages {
+            self.check()?;
+            self.noted(self.shared.file.set_len(layout::file_len(state.pages)).map_err(trouble))?;
+        }
+        state.reserved = 0;
+        Ok(())
+    }
+
+    /// How long redb takes the file to be, in bytes.
+    #[must_use]
+    pub fn redb_len(&self) -> u64 {
+        self.state().pages * PAGE
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half way.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)

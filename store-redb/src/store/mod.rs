@@ -83,7 +83,10 @@ pub enum Opened {
 /// Its file is closed when it is dropped. Readers, snapshots and checkpoints that are left fail
 /// where they need it.
 ///
-/// A checkpoint that fails is the last one: what its file holds is not known any more, so it is
+/// A checkpoint takes the room that it can need before it writes, and gives back what was over.
+/// Where the disk has not so much, it ends with [`StoreError::Full`], and that is all.
+///
+/// A checkpoint that fails otherwise is the last one: what its file holds is not known any more, so it is
 /// given another name, and the next opening makes a new store and fills it from the log.
 /// Until then rows are read from memory and from what of the file can still be read. Only where
 /// the disk was full, which harms nothing that is on it, does the next opening find the file as

@@ -13,11 +13,22 @@ use super::checkpoint::{Stopped, write};
 use super::schema::Meta;
 use super::view::{View, find};
 use crate::file::RedbFile;
+use crate::guard::Trouble;
 use crate::layer::Layer;
 
 /// So many frozen layers may lie above the disk. Each read asks them one by one, so beyond
 /// that, small neighbours become one.
 const LAYERS_MAX: usize = 8;
+
+/// The pages that a row can change in all: those from a root to a leaf, in its own table and in
+/// those of its index entries.
+const ROW_PAGES_BYTES: u64 = 64 << 10;
+
+/// The least block that redb takes.
+const PAGE: u64 = 4_096;
+
+/// What a row takes beside its key and value: its seal, and its place in a page.
+const ROW_FRONT: u64 = 64;
 
 /// A store's layers and its file.
 pub(crate) struct Shared {
@@ -208,10 +219,12 @@ impl Frozen {
         let meta = Meta { position, checkpoints: old.checkpoints + 1, ..old };
         let file = self.shared.file();
         let file = file.as_ref().ok_or_else(closed)?;
+        self.take_room(file)?;
         let written = commit(file, |transaction| {
             let registry = &self.shared.registry;
             write(transaction, &self.layers, &self.below.buckets, registry, meta)
         });
+        let written = written.and_then(|()| Ok(file.release()?));
         let base = written.and_then(|()| self.opened(file)).map_err(|error| self.fail(error))?;
         let mut state = self.shared.write();
         let last = state.writing.unwrap_or(0);
@@ -248,6 +261,26 @@ impl Frozen {
 
     fn opened(&self, file: &RedbFile) -> Result<Base, StoreError> {
         Base::open(file, self.below.path())
+    }
+
+    /// Takes the room that the checkpoint can need, while a full disk does no harm yet: what
+    /// redb finds full is of no more use. No page is copied twice, so all pages of the file, and
+    /// what the rows and their index entries take, is the most.
+    fn take_room(&self, file: &RedbFile) -> Result<(), StoreError> {
+        let (mut rows, mut bytes, mut largest) = (0_u64, 0, PAGE);
+        for layer in &self.layers {
+            layer.read().rows.all(|row| {
+                let len = (row.key.len() + row.value.map_or(0, <[u8]>::len)) as u64 + ROW_FRONT;
+                (rows, bytes, largest) = (rows + 1, bytes + len, largest.max(len));
+            });
+        }
+        let rewritten = rows.saturating_mul(ROW_PAGES_BYTES).min(file.redb_len());
+        // A row and its index entries, in pages that may be half full.
+        let bytes = rewritten + 4 * bytes;
+        match file.reserve(bytes, largest.next_power_of_two()) {
+            Err(Trouble::Full(why)) => Err(StoreError::Full(why)),
+            taken => taken.map_err(|error| self.fail(error.into())),
+        }
     }
 
     /// What is on the disk is not known any more: nobody may take it for a checkpoint. The

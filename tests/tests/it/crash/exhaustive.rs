@@ -102,7 +102,7 @@ fn explore(options: &Options, before: &[Step], steps: &[Step], cut: &Cut) -> Cou
         })
         .collect();
     let whole = enter(&disk.image(Keep::All), options).expect("it opens").0;
-    let reference = anchors(&whole.log);
+    let reference = anchors(&frames(&whole.log).expect("a readable log"));
     drop(whole);
     let (operations, taken, different) = (images.operations, images.taken, images.by_print.len());
     let mut counts = Counts { operations, images: taken, different, ..Counts::default() };

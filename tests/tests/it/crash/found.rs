@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 
 use quipu::{OpenError, Options};
 use quipu_core::digest::digest;
-use quipu_core::log::{Anchor, Frame, Reader};
+use quipu_core::log::{Anchor, Frame, LogError, Reader};
 use quipu_core::records::Entries;
 use quipu_core::recovery::{Limits, recover};
 use quipu_core::shard::{Ask, Reply};
@@ -90,7 +90,7 @@ pub(super) fn fits_together(ledger: &Ledger<SimDisk>) -> [u8; 32] {
     assert!(balance.is_whole && balance.report.is_clean(), "{balance:?}");
     assert!(balance.lines.iter().all(|line| line.difference == Some(0)), "{balance:?}");
     let mut keys = BTreeSet::new();
-    for frame in frames(log) {
+    for frame in frames(log).expect("a readable log") {
         for entry in Entries::new(&frame.bytes, frame.first) {
             let entry = entry.expect("a readable entry");
             let is_first = entry.note.as_ref().is_none_or(|note| keys.insert(note.key));
@@ -101,24 +101,24 @@ pub(super) fn fits_together(ledger: &Ledger<SimDisk>) -> [u8; 32] {
 }
 
 /// All frames that hold events, in order.
-pub(super) fn frames(log: &dyn Reader) -> Vec<Frame> {
+pub(super) fn frames(log: &dyn Reader) -> Result<Vec<Frame>, LogError> {
     let (mut at, next) = log.bounds();
     let mut frames = Vec::new();
     while at < next {
-        let frame = log.read(at).expect("a readable log").expect("a log without gaps");
+        let frame = log.read(at)?.expect("a log without gaps");
         assert_eq!(frame.first, at, "a log without gaps");
         at = frame.last().plus(1);
         frames.push(frame);
     }
-    frames
+    Ok(frames)
 }
 
 /// All history behind each of a log's frames, and that before the first.
-pub(super) fn anchors(log: &dyn Reader) -> Vec<Anchor> {
+pub(super) fn anchors(frames: &[Frame]) -> Vec<Anchor> {
     let mut anchors = vec![Anchor::START];
-    for frame in frames(log) {
+    for frame in frames {
         let before = *anchors.last().expect("there is one");
-        anchors.push(before.then(&frame));
+        anchors.push(before.then(frame));
     }
     anchors
 }

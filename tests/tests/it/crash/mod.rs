@@ -8,6 +8,9 @@
 //! | `random` | long workloads from seeds, with failing disks, held against a naive account |
 //! | `faults` | each fault by hand |
 
+mod audit;
 mod exhaustive;
+mod faults;
 mod found;
+mod random;
 mod work;
