@@ -32,8 +32,10 @@ const MAGIC: &[u8] = b"QUIPUGOLD\n";
 /// As many zeros as a run's front is long are a gap.
 const GAP: usize = 12;
 
-/// How each of them was made.
-const LEDGERS: [(&str, LogKind, fn() -> SimDisk); 3] = [
+/// What keeps the log of each, and how it was made.
+type Made = (&'static str, LogKind, fn() -> SimDisk);
+
+const LEDGERS: [Made; 3] = [
     ("files", LogKind::Files, files),
     ("trimmed", LogKind::Files, of_copy),
     ("redb", LogKind::Redb, redb),
