@@ -32,10 +32,9 @@ const MAGIC: &[u8] = b"QUIPUGOLD\n";
 /// As many zeros as a run's front is long are a gap.
 const GAP: usize = 12;
 
-/// Its name, what keeps its log, and how it was made.
+/// What keeps the log of each, and how it was made.
 type Made = (&'static str, LogKind, fn() -> SimDisk);
 
-/// How each of them was made.
 const LEDGERS: [Made; 3] = [
     ("files", LogKind::Files, files),
     ("trimmed", LogKind::Files, of_copy),

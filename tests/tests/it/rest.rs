@@ -114,6 +114,20 @@ pub(crate) fn trimmed(log: LogKind) -> Rest {
     Rest::of(disk, options(log))
 }
 
+/// So many accounts that no opening reads all of the store.
+pub(crate) fn large() -> Rest {
+    let disk = SimDisk::new();
+    let files = drive(create_or_open(&disk, LogKind::Files).expect("it is made"), |ledger| {
+        rich::begin(ledger);
+        rich::go_on(ledger);
+        for number in 0..400 {
+            done(ledger.ask(open(&format!("account-with-a-long-name-{number}"))));
+        }
+    });
+    files.stop().expect("a clean stop");
+    Rest::of(disk, options(LogKind::Files))
+}
+
 /// Goes on a little.
 pub(crate) fn some_more(ledger: &mut Ledger<SimDisk>) {
     for who in ["ann", "bo"] {
