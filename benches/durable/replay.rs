@@ -64,7 +64,7 @@ fn measure(what: &str, streams: u64, events: u64, next: fn(u64, u64) -> Ask) {
     let mut log = FileLog::create(disk.clone(), Path::new(""), LogId([1; 16]), &Default::default())
         .expect("a log");
     let start = Anchor { ..writer.log.anchor_before(from).expect("kept") };
-    let adopted: Result<(), LogError> = log.adopt(start, &mut frames);
+    let adopted: Result<(), LogError> = log.adopt(start, writer.log.epoch(), &mut frames);
     adopted.expect("adopted");
     drop(writer);
     let mut rates: Vec<f64> = (0..ROUNDS)

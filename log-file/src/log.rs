@@ -9,7 +9,7 @@ use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::ahead::Ahead;
-use crate::files::{check_gaps, numbers, sealed_before};
+use crate::files::{Numbers, keep_from, numbers, sealed_before};
 use crate::footer::{Footer, Index, footer_len_max};
 use crate::layout::{
     FRAME_LEN_MAX, FrameHeader, HEADER_LEN, LogId, PAYLOAD_LEN_MAX, SECTOR, SegmentHeader,
@@ -75,6 +75,7 @@ struct Begun {
     next: Position,
     anchor: Anchor,
     now_limit: Timestamp,
+    epoch: Epoch,
 }
 
 impl<D: Disk> FileLog<D> {
@@ -99,15 +100,19 @@ impl<D: Disk> FileLog<D> {
     /// before it counts: the cache may show what the disk never got.
     pub fn open(disk: D, dir: &Path, log: LogId, settings: &Settings) -> Result<Self, LogError> {
         let lock = disk.try_lock(dir).map_err(failed)?;
-        let numbers = numbers(&disk, dir)?;
-        check_gaps(dir, &numbers)?;
+        let Numbers { kept: numbers, dropped } = Numbers::list(&disk, dir, log)?;
         let tail = Tail::find(&disk, dir, &numbers, log)?;
         let last = tail.segment.header.number;
         let opening = Opening::after(&tail)?;
         let (replaces, made) = (opening.number == last, opening.number);
         let sealed = sealed_before(&disk, dir, log, &numbers, made)?;
-        // These were made ahead and never written to.
-        for number in numbers.iter().rev().filter(|number| **number > made) {
+        if let (Some(first), false) = (numbers.first(), dropped.is_empty()) {
+            // What says so may have a name that is not durable, though its directory showed it.
+            keep_from(&disk, dir, log, *first)?;
+        }
+        // Those behind were made ahead and never written to.
+        let behind = numbers.iter().rev().filter(|number| **number > made);
+        for number in dropped.iter().chain(behind) {
             let path = dir.join(segment_name(*number));
             disk.remove(&path).map_err(failed)?;
         }
@@ -149,6 +154,7 @@ impl<D: Disk> FileLog<D> {
             next: at.next,
             anchor: at.anchor,
             now_limit: at.now_limit,
+            epoch: at.epoch,
         };
         let durable = Arc::new(RwLock::new(durable));
         Ok(Self {
@@ -304,14 +310,9 @@ impl<D: Disk> FileLog<D> {
     /// Goes on behind a frame that was begun.
     fn pass(&mut self, header: &FrameHeader, frame: &Frame) {
         self.at.pass_frame(header, frame);
-        let At { next, anchor, now_limit, .. } = self.at;
-        self.begun.push_back(Begun {
-            first: frame.first,
-            end: self.offset,
-            next,
-            anchor,
-            now_limit,
-        });
+        let At { next, anchor, now_limit, epoch, .. } = self.at;
+        let (first, end) = (frame.first, self.offset);
+        self.begun.push_back(Begun { first, end, next, anchor, now_limit, epoch });
     }
 
     fn is_durable(&mut self, begun: Begun) {
@@ -321,11 +322,13 @@ impl<D: Disk> FileLog<D> {
         durable.next = begun.next;
         durable.anchor = begun.anchor;
         durable.now_limit = begun.now_limit;
+        durable.epoch = begun.epoch;
     }
 
     fn adopt_all(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
         let at = At {
@@ -362,9 +365,17 @@ impl<D: Disk> FileLog<D> {
             }
         }
         // Whoever writes next is above every writer that was adopted.
-        self.at.epoch = self.at.epoch.plus(1);
+        self.at.epoch = self.at.epoch.max(epoch).plus(1);
         self.begin_append(&self.mark(self.at.epoch))?;
         if self.wait() == Finish::Durable { Ok(()) } else { Err(LogError::Closed) }
+    }
+
+    fn drop_segments(&self, dropped: &[u64], first: u64) -> Result<(), LogError> {
+        keep_from(&self.disk, &self.dir, self.log, first)?;
+        for number in dropped {
+            self.disk.remove(&self.dir.join(segment_name(*number))).map_err(failed)?;
+        }
+        self.disk.sync_dir(&self.dir).map_err(unsynced)
     }
 
     /// Whether an error leaves the log as it was.
@@ -483,6 +494,10 @@ impl<D: Disk> Reader for FileLog<D> {
         self.reader.now_limit()
     }
 
+    fn epoch(&self) -> Epoch {
+        self.reader.epoch()
+    }
+
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
         self.reader.read(from)
     }
@@ -580,13 +595,14 @@ impl<D: Disk> Log for FileLog<D> {
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
         let (first, next) = self.bounds();
         if self.epoch.is_some() || self.state != State::Ready || first != next || next.get() > 1 {
             return Err(LogError::NotEmpty);
         }
-        let adopted = self.adopt_all(start, frames);
+        let adopted = self.adopt_all(start, epoch, frames);
         if adopted.is_err() {
             self.state = State::Closed;
         }
@@ -594,30 +610,32 @@ impl<D: Disk> Log for FileLog<D> {
     }
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
-        loop {
-            let number = {
-                let durable = &mut *self.reader.durable_mut();
-                let behind = durable.sealed.get(1).map_or(durable.current_first, |next| next.first);
-                // The last segment with a durable frame stays: an opening finds the end by it.
-                let is_last = durable.sealed.len() == 1 && durable.end == SECTOR as u64;
-                match durable.sealed.first() {
-                    Some(segment) if behind <= before && !is_last => {
-                        if self.state == State::Closed {
-                            return Err(LogError::Closed);
-                        }
-                        let number = segment.number;
-                        // First, so that no reader takes what is dropped for lost.
-                        durable.sealed.remove(0);
-                        number
-                    }
-                    _ => return Ok(durable.first()),
-                }
+        let (dropped, first, kept) = {
+            let durable = self.reader.durable();
+            let sealed = &durable.sealed;
+            let behind = |index: usize| {
+                sealed.get(index + 1).map_or(durable.current_first, |next| next.first)
             };
-            // One at a time, oldest first, each durably: no crash leaves a gap.
-            let path = self.dir.join(segment_name(number));
-            let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(&self.dir));
-            self.close_unless_full(removed.map_err(unsynced))?;
+            // The last segment with a durable frame stays: an opening finds the end by it.
+            let most =
+                sealed.len() - usize::from(durable.end == SECTOR as u64 && !sealed.is_empty());
+            let count = (0..most).take_while(|index| behind(*index) <= before).count();
+            let first = sealed.get(count).map_or(self.current.header.number, |next| next.number);
+            let dropped: Vec<_> = sealed[..count].iter().map(|segment| segment.number).collect();
+            let kept = count.checked_sub(1).map_or(durable.first(), behind);
+            (dropped, first, kept)
+        };
+        if dropped.is_empty() {
+            return Ok(kept);
         }
+        if self.state == State::Closed {
+            return Err(LogError::Closed);
+        }
+        // First, so that no reader takes what is dropped for lost.
+        self.reader.durable_mut().sealed.drain(..dropped.len());
+        let removed = self.drop_segments(&dropped, first);
+        self.close_unless_full(removed)?;
+        Ok(kept)
     }
 
     fn reader(&self) -> Arc<dyn Reader + Send + Sync> {

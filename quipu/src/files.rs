@@ -72,6 +72,7 @@ impl Options {
     /// | share | |
     /// |---|---|
     /// | 1/8 | redb's cache |
+    /// | 1/32 | what is held back to leave in order |
     /// | 1/8, and as much again while it is written | rows that no checkpoint has brought onto the disk |
     /// | 1/4 | recovery, which ends before shards begin |
     /// | 1/4 | streams at hand |
@@ -80,6 +81,7 @@ impl Options {
     pub fn within(budget: usize) -> (Self, usize) {
         let mut options = Self::default();
         options.store.cache_bytes = budget / 8;
+        options.store.pacing.window_bytes = (budget / 32).min(options.store.pacing.window_bytes);
         options.store.checkpoint_bytes = budget / 8;
         options.limits = Limits { memory: budget / 4, pending: budget / 8 };
         options.log_cache_bytes = (budget / 32).max(1 << 20);
@@ -215,6 +217,7 @@ impl<D: Disk> Files<D> {
             anchor: log.anchor_before(position.plus(1))?,
             start,
             now_limit: log.now_limit(),
+            epoch: log.epoch(),
         };
         Ok(BackupJob { manifest, log, snapshot })
     }

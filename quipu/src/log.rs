@@ -41,6 +41,10 @@ impl<D: Disk> Reader for AnyLog<D> {
         self.log().now_limit()
     }
 
+    fn epoch(&self) -> Epoch {
+        self.log().epoch()
+    }
+
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
         self.log().read(from)
     }
@@ -90,9 +94,10 @@ impl<D: Disk> Log for AnyLog<D> {
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
-        self.log_mut().adopt(start, frames)
+        self.log_mut().adopt(start, epoch, frames)
     }
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {

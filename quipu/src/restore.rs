@@ -61,7 +61,7 @@ pub fn restore<D: Disk, R: io::Read>(
                     progress(Step::History(frame.last()));
                 }
             });
-            Ok(files.log.adopt(of.start, &mut frames)?)
+            Ok(files.log.adopt(of.start, of.epoch, &mut frames)?)
         })?;
         // A backup without history begins behind what it is of.
         if files.log.anchor() != of.anchor {

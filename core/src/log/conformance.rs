@@ -265,6 +265,7 @@ fn epochs_rise_across_openings<P: Place>(mut place: P) {
         let mut log = place.open();
         let epoch = log.take_epoch().expect("an epoch");
         assert!(epoch > last, "{epoch} follows {last}");
+        assert_eq!(log.epoch(), epoch);
         last = epoch;
         place.crash(log);
     }
@@ -411,7 +412,7 @@ fn another_log_is_adopted_as_it_is<P: Place>(mut place: P, start: Anchor) {
         frames.push(made);
     }
     let mut log = place.open();
-    log.adopt(start, &mut frames.iter().cloned().map(Ok)).expect("it is new");
+    log.adopt(start, Epoch::new(11), &mut frames.iter().cloned().map(Ok)).expect("it is new");
     let check = |log: &P::Log| {
         assert_eq!(log.bounds(), (start.position.plus(1), end.position.plus(1)));
         assert_eq!(log.anchor(), end);
@@ -428,12 +429,12 @@ fn another_log_is_adopted_as_it_is<P: Place>(mut place: P, start: Anchor) {
     place.crash(log);
     let mut log = place.open();
     check(&log);
-    let again = log.adopt(start, &mut frames.iter().cloned().map(Ok));
+    let again = log.adopt(start, Epoch::new(11), &mut frames.iter().cloned().map(Ok));
     assert_eq!(again, Err(LogError::NotEmpty));
     place.crash(log);
     let mut log = place.open();
     let epoch = log.take_epoch().expect("an epoch");
-    assert!(epoch > Epoch::new(7), "{epoch} is above all that were adopted");
+    assert!(epoch > Epoch::new(11), "{epoch} is above all that were adopted");
     append(&mut log, frame(epoch, end.position.plus(1), 1, 1, 64));
     place.crash(log);
     assert_eq!(place.open().bounds().1, end.position.plus(2));

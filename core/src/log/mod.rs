@@ -134,6 +134,9 @@ pub trait Reader {
     /// The greatest `now_limit` of any durable frame.
     fn now_limit(&self) -> Timestamp;
 
+    /// The epoch of the last writer that is known.
+    fn epoch(&self) -> Epoch;
+
     /// The durable frame that holds a position, or the first one behind it that holds events.
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError>;
 
@@ -185,11 +188,12 @@ pub trait Log: Reader {
     fn tend(&mut self) -> Result<bool, LogError>;
 
     /// Fills a new log with another's history: every frame as it is, with its epoch, behind
-    /// `start`. Nobody has taken an epoch yet. All of it is durable once this returns; after a
-    /// failure the log is of no use.
+    /// `start`. Nobody has taken an epoch yet, and whoever does is above `epoch` and all that the
+    /// frames have. All of it is durable once this returns; after a failure the log is of no use.
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError>;
 

@@ -107,7 +107,8 @@ impl<F: File> Spread<F> {
             if leaving.unsynced_bytes >= self.pacing.portion_bytes {
                 leaving.unsynced_bytes = 0;
                 let start = Instant::now();
-                self.file.sync()?;
+                // A sync that finds no room has failed, and is not tried again either.
+                self.file.sync().map_err(unsynced)?;
                 (self.pacing.pace)(start.elapsed());
             }
         }
@@ -207,5 +208,14 @@ impl<F: File> File for Spread<F> {
 
     fn forget(&self) {
         self.file.forget();
+    }
+}
+
+fn unsynced(error: DiskError) -> DiskError {
+    match error {
+        DiskError::NoSpace(path) => {
+            DiskError::Failed { path, why: "a sync found no space left".into() }
+        }
+        other => other,
     }
 }

@@ -191,7 +191,7 @@ fn a_long_history_is_adopted_or_of_no_use() {
     }
     let all = frames(&log).expect("readable");
     let mut copy = open(&to).expect("it opens");
-    copy.adopt(Anchor::START, &mut all.iter().cloned().map(Ok)).expect("it is new");
+    copy.adopt(Anchor::START, Epoch::ZERO, &mut all.iter().cloned().map(Ok)).expect("it is new");
     to.crash(Keep::Nothing);
     drop(copy);
     let copy = open(&to).expect("it opens");
@@ -207,7 +207,7 @@ fn a_long_history_is_adopted_or_of_no_use() {
         [&mut { gap }, &mut { broken }];
     for feed in feeds {
         let mut log = open(&MemoryDisk::new()).expect("it opens");
-        assert!(log.adopt(Anchor::START, feed).is_err());
+        assert!(log.adopt(Anchor::START, Epoch::ZERO, feed).is_err());
         assert_eq!(log.take_epoch(), Err(LogError::Closed));
     }
 }

@@ -134,9 +134,7 @@ fn a_sync_fails_while_history_is_dropped_and_power_is_lost_later() {
         for at in 1..=whole.operations() {
             let disk = disk.image(Keep::All);
             disk.schedule(Fault::FailSync, When::operation(at));
-            if log == LogKind::Redb {
-                disk.schedule(Fault::FailSyncDir, When::operation(at));
-            }
+            disk.schedule(Fault::FailSyncDir, When::operation(at));
             struck += u32::from(trim(&disk, log).is_err());
             disk.end_faults();
             // Another process trims again, and trusts what the first one left no more than it may.

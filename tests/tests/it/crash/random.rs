@@ -282,7 +282,7 @@ impl Run<'_> {
             Reply::Failed(Failure::DiskFull) => self.tally.disk_full += 1,
             Reply::Failed(Failure::LogFailed) => self.tally.unknown += 1,
             Reply::Failed(fault) => {
-                assert!(self.is_faulty && *fault == Failure::Corrupt, "{asked:?}: {fault:?}")
+                assert!(self.is_faulty && *fault == Failure::Corrupt, "{asked:?}: {fault:?}");
             }
             Reply::Done(outcome) => self.tally.replayed += u64::from(outcome.replayed),
             Reply::Refused(refused) => self.tally.replayed += u64::from(refused.replayed),
