@@ -14,5 +14,6 @@ pub mod guard;
 mod index;
 mod layer;
 pub mod log;
+mod packed;
 pub mod store;
 mod table;

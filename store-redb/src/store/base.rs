@@ -4,7 +4,7 @@ use core::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use quipu_core::damage::Damage;
-use quipu_core::records::{Table, open};
+use quipu_core::records::Table;
 use quipu_core::store::StoreError;
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableHandle};
 
@@ -15,6 +15,7 @@ use crate::file::RedbFile;
 use crate::guard::Guard;
 use crate::index::Index;
 use crate::layer::{bucket_of, damaged};
+use crate::packed::unpacked;
 
 type BytesTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type EntriesTable = ReadOnlyTable<&'static [u8], ()>;
@@ -84,7 +85,7 @@ impl Base {
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let value_of = |rows: &BytesTable, in_table: &[u8]| -> Result<_, redb::Error> {
             let Some(sealed) = rows.get(in_table)? else { return Ok(None) };
-            Ok(Some(open(table, key, sealed.value()).map(<[u8]>::to_vec)))
+            Ok(Some(unpacked(table, key, sealed.value())))
         };
         let found = self.guard.run(|| match self.rows_of(table) {
             Some(rows) => value_of(rows, key),
@@ -108,8 +109,8 @@ impl Base {
             for row in rows.range::<&[u8]>((from, Bound::Unbounded))? {
                 let (key, sealed) = row?;
                 let key = [front, key.value()].concat();
-                match open(table, &key, sealed.value()) {
-                    Ok(value) => block.push((key, value.to_vec())),
+                match unpacked(table, &key, sealed.value()) {
+                    Ok(value) => block.push((key, value)),
                     Err(why) => bad = Some(damaged(table, &key, why)),
                 }
                 if block.len() == BLOCK || bad.is_some() {

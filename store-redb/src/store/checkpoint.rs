@@ -3,7 +3,7 @@
 use std::sync::{Arc, RwLockReadGuard};
 
 use quipu_core::machine::Registry;
-use quipu_core::records::{Table, open, seal};
+use quipu_core::records::Table;
 use quipu_core::store::StoreError;
 use redb::{TableDefinition, WriteTransaction};
 
@@ -11,6 +11,7 @@ use super::schema::{META, META_KEY, Meta, bucket_name, entries_of, rows_of};
 use super::view::keys_from;
 use crate::index::{Index, entries};
 use crate::layer::{Held, Layer, bucket_of, damaged};
+use crate::packed::{pack, unpack};
 use crate::table::{Found, Sorted};
 
 /// Changes of indexes are sorted and written when they have come to so much.
@@ -67,7 +68,7 @@ fn rows(
         let old = match row.value {
             Some(value) => {
                 sealed.clear();
-                seal(table, row.key, value, &mut sealed);
+                pack(table, row.key, value, &mut sealed);
                 on_disk.insert(row.key, sealed.as_slice())?
             }
             None => on_disk.remove(row.key)?,
@@ -104,7 +105,7 @@ fn keys(
         match row.value {
             Some(value) => {
                 sealed.clear();
-                seal(Table::Key, row.key, value, &mut sealed);
+                pack(Table::Key, row.key, value, &mut sealed);
                 table.insert(&row.key[4..], sealed.as_slice())?;
             }
             None => {
@@ -159,6 +160,8 @@ pub(crate) struct Indexes<'a> {
     registry: &'a Registry,
     bytes: Vec<u8>,
     changes: Vec<Change>,
+    /// The value that a row had.
+    value: Vec<u8>,
     old: Flat,
     new: Flat,
 }
@@ -181,7 +184,8 @@ struct Flat {
 impl<'a> Indexes<'a> {
     pub(crate) fn new(transaction: &'a WriteTransaction, registry: &'a Registry) -> Self {
         let (old, new) = (Flat::default(), Flat::default());
-        Self { transaction, registry, bytes: Vec::new(), changes: Vec::new(), old, new }
+        let (bytes, changes, value) = (Vec::new(), Vec::new(), Vec::new());
+        Self { transaction, registry, bytes, changes, value, old, new }
     }
 
     /// Notes that a row has changed: from what lay sealed on the disk to a value.
@@ -196,7 +200,7 @@ impl<'a> Indexes<'a> {
         self.old.clear();
         self.new.clear();
         if let Some(sealed) = old {
-            let value = open(table, key, sealed).map_err(wrong)?;
+            let value = unpack(table, key, sealed, &mut self.value).map_err(wrong)?;
             let out = &mut |entry: &[u8]| self.old.push(entry);
             entries(self.registry, table, key, value, out).map_err(wrong)?;
         }

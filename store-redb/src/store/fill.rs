@@ -1,7 +1,7 @@
 //! Filling an empty store with rows in order, as a backup gives them.
 
 use quipu_core::disk::Disk;
-use quipu_core::records::{Table, seal};
+use quipu_core::records::Table;
 use quipu_core::store::StoreError;
 use quipu_core::words::Position;
 use redb::TableDefinition;
@@ -11,6 +11,7 @@ use super::checkpoint::{Indexes, Stopped};
 use super::schema::{META, META_KEY, Meta, bucket_name, rows_of};
 use crate::index::check_key;
 use crate::layer::{bucket_of, damaged};
+use crate::packed::pack;
 
 /// A transaction ends when it has taken so many bytes of rows.
 const TRANSACTION_BYTES: usize = 64 << 20;
@@ -47,7 +48,7 @@ impl<D: Disk> RedbStore<D> {
                 let Some((table, key, value)) = rows.next()? else { break false };
                 bytes += key.len() + value.len();
                 sealed.clear();
-                seal(table, &key, &value, &mut sealed);
+                pack(table, &key, &value, &mut sealed);
                 let name = match rows_of(table) {
                     Some(_) => (table, 0),
                     None => (table, bucket_of(&key)),
