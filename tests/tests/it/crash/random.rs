@@ -25,7 +25,7 @@ use super::work::{enter, small, with_engine};
 use crate::say::*;
 
 /// Seeds of a run that says nothing else.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 800;
 
 /// What came of some seeds.
 #[derive(Default, Debug)]
