@@ -7,8 +7,10 @@ use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError, File};
 use quipu_core::log::LogError;
 
+use crate::footer::footer_len_max;
 use crate::layout::{
-    FrameHeader, HEADER_LEN, LogId, NotSegment, SECTOR, SegmentHeader, checksum, segment_name,
+    FORMAT, FrameHeader, HEADER_LEN, LogId, NotSegment, SECTOR, SegmentHeader, checksum,
+    segment_name,
 };
 
 /// An open segment.
@@ -60,13 +62,14 @@ impl<F: File> Segment<F> {
         let header = SegmentHeader::decode(&sector).map_err(|why| match why {
             NotSegment::Damaged => damaged(&path, 0, "the header of the segment is damaged"),
             NotSegment::Newer(format) => LogError::Failed(format!(
-                "{} has format {format}, which is newer than this version of Quipu can read",
+                "{} has format {format}, but this version of Quipu knows formats up to {FORMAT} \
+                 only; use a newer version",
                 path.display()
             )),
         })?;
         if header.log != log {
             return Err(LogError::Failed(format!(
-                "{} belongs to another ledger's log",
+                "{} belongs to another ledger; put this ledger's own back, or restore a backup",
                 path.display()
             )));
         }
@@ -75,6 +78,11 @@ impl<F: File> Segment<F> {
             return Err(damaged(&path, 0, why));
         }
         Ok(Self { header, seed: header.seed(), path, file: Arc::new(file) })
+    }
+
+    /// Up to where frames may lie: behind that is the footer's room.
+    pub(crate) fn frames_end(&self) -> u64 {
+        self.header.capacity.saturating_sub(footer_len_max(self.header.capacity))
     }
 
     pub(crate) fn byte_len(&self) -> Result<u64, LogError> {
@@ -119,7 +127,6 @@ impl Window {
             && offset + len as u64 <= self.start + self.bytes.len() as u64;
         if !held {
             let wanted = clamp(end.saturating_sub(offset), len.max(ahead));
-            self.bytes.clear();
             self.bytes.resize(wanted, 0);
             (self.number, self.start) = (segment.header.number, offset);
             if let Err(error) = segment.file.read_at(offset, &mut self.bytes) {
@@ -190,6 +197,11 @@ fn clamp(most: u64, len: usize) -> usize {
 
 pub(crate) fn damaged(path: &Path, offset: u64, why: impl Into<String>) -> LogError {
     LogError::Damaged(Damage::new(path, offset, why))
+}
+
+/// A sync that failed, for whatever reason: also where there was no room it is final.
+pub(crate) fn unsynced(error: DiskError) -> LogError {
+    LogError::Failed(error.to_string())
 }
 
 pub(crate) fn failed(error: DiskError) -> LogError {

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use quipu_core::commit::Published;
+use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError};
 use quipu_core::log::{self, Anchor, Log as _, LogError, Reader as _};
 use quipu_core::machine::Registry;
 use quipu_core::recovery::{Limits, Progress, recover};
 use quipu_core::store::{Reader as _, Store as _};
 use quipu_core::words::{Epoch, Position};
-use quipu_log_file::{FileLog, LogId};
+use quipu_log_file::{ClosedLog, FileLog, LogId};
 use quipu_store_redb::backend::Pacing;
 use quipu_store_redb::log::RedbLog;
 use quipu_store_redb::store::{Opened, RedbStore};
@@ -28,6 +29,7 @@ use crate::backup::{self, Backup, BackupManifest};
 use crate::error::OpenError;
 use crate::log::AnyLog;
 use crate::manifest::{FORMAT, LedgerId, LogKind, MANIFEST, MANIFEST_NEW, Manifest, Origin};
+use crate::overlay::Overlay;
 
 pub(crate) const LOG: &str = "log";
 pub(crate) const LOG_REDB: &str = "log/log.redb";
@@ -57,9 +59,33 @@ impl Default for Options {
             log: LogKind::Files,
             files: quipu_log_file::Settings::default(),
             log_cache_bytes: 16 << 20,
-            store: store::Settings::default(),
+            store: store::Settings { pacing: Pacing::spread(), ..store::Settings::default() },
             limits: Limits::default(),
         }
+    }
+}
+
+impl Options {
+    /// Shares a budget of memory out, and gives what is left of it for the streams that shards
+    /// keep at hand.
+    ///
+    /// | share | |
+    /// |---|---|
+    /// | 1/8 | redb's cache |
+    /// | 1/32 | what is held back to leave in order |
+    /// | 1/8, and as much again while it is written | rows that no checkpoint has brought onto the disk |
+    /// | 1/4 | recovery, which ends before shards begin |
+    /// | 1/4 | streams at hand |
+    /// | the rest | filters, frames under way, and what an allocator keeps |
+    #[must_use]
+    pub fn within(budget: usize) -> (Self, usize) {
+        let mut options = Self::default();
+        options.store.cache_bytes = budget / 8;
+        options.store.pacing.window_bytes = (budget / 32).min(options.store.pacing.window_bytes);
+        options.store.checkpoint_bytes = budget / 8;
+        options.limits = Limits { memory: budget / 4, pending: budget / 8 };
+        options.log_cache_bytes = (budget / 32).max(1 << 20);
+        (options, budget / 4)
     }
 }
 
@@ -128,31 +154,22 @@ impl<D: Disk> Files<D> {
         let lock = disk.try_lock(Path::new(""))?;
         let manifest = read_manifest(&disk)?;
         if manifest.format < FORMAT {
-            return Err(OpenError::Older(manifest.format));
+            let what = "the ledger".to_owned();
+            return Err(OpenError::Older { what, found: manifest.format, known: FORMAT });
         }
         if !has_log(&disk, manifest.log)? {
-            return Err(OpenError::StoreWithoutLog(LOG));
+            return Err(OpenError::NoLog(LOG));
         }
+        check_closed(&disk, &manifest, options)?;
         // If the sync failed that should have made its name durable, it is seen and not there.
         manifest.write(&disk)?;
         let log = open_log(&disk, &manifest, options, false)?;
-        check_log(&log, &manifest)?;
-        let base = base_for(&disk, &log, &manifest)?;
         match disk.create_dir(Path::new(STORE)) {
             Ok(()) => disk.sync_dir(Path::new(""))?,
             Err(DiskError::AlreadyExists(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let id = manifest.id.0;
-        let store_path = Path::new(STORE_REDB);
-        let (mut store, found) = RedbStore::open(&disk, store_path, id, registry, &options.store)?;
-        if let Some(mut base) = base
-            && store.position().plus(1) < log.bounds().0
-        {
-            // What was dropped of the log cannot be replayed: the copy stands in for it.
-            let position = base.manifest().position;
-            base.rows(|rows| Ok(store.fill(rows, position)?))?;
-        }
+        let (store, found) = open_store(&disk, &manifest, &log, registry, options)?;
         Ok(Self { disk, manifest, log, store, found, _lock: lock })
     }
 
@@ -200,6 +217,7 @@ impl<D: Disk> Files<D> {
             anchor: log.anchor_before(position.plus(1))?,
             start,
             now_limit: log.now_limit(),
+            epoch: log.epoch(),
         };
         Ok(BackupJob { manifest, log, snapshot })
     }
@@ -208,11 +226,22 @@ impl<D: Disk> Files<D> {
     /// rows stands in for it that is durable and has been read again. Gives the first position
     /// that is kept.
     pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
+        let before = before.min(self.write_base()?.plus(1));
+        loop {
+            // A log may drop some of it at a time. It is one copy that stands in for all.
+            let (first, _) = self.log.bounds();
+            if self.log.trim(before)? == first {
+                return Ok(first);
+            }
+        }
+    }
+
+    /// Makes the copy of all rows that stands in for history. Gives its position.
+    pub(crate) fn write_base(&mut self) -> Result<Position, OpenError> {
         let copy = self.begin_backup()?;
-        let before = before.min(copy.manifest.position.plus(1));
         backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
-        backup::open_file(&self.disk, BASE)?.check(&mut |_| {})?;
-        Ok(self.log.trim(before)?)
+        check_base(&self.disk)?;
+        Ok(copy.manifest.position)
     }
 }
 
@@ -256,8 +285,10 @@ pub(crate) fn read_manifest<D: Disk>(disk: &D) -> Result<Manifest, OpenError> {
 /// Whether nothing lies here that anybody could miss.
 fn check_is_empty<D: Disk>(disk: &D) -> Result<(), OpenError> {
     for name in disk.list(Path::new(""))? {
-        if name != MANIFEST_NEW {
-            return Err(OpenError::Foreign(name));
+        match name.as_str() {
+            MANIFEST_NEW => {}
+            LOG | STORE | BASE => return Err(OpenError::NoManifest(name)),
+            _ => return Err(OpenError::Foreign(name)),
         }
     }
     Ok(())
@@ -281,12 +312,20 @@ fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
         disk.sync_dir(dir)?;
         disk.remove_dir(dir)?;
     }
-    for name in disk.list(Path::new(""))? {
-        if ![MANIFEST, MANIFEST_NEW, LOG, STORE].contains(&name.as_str()) {
-            return Err(OpenError::Foreign(name));
+    for name in [BASE, BASE_NEW] {
+        match disk.remove(Path::new(name)) {
+            Err(DiskError::NotFound(_)) => {}
+            removed => removed?,
         }
     }
-    Ok(())
+    for name in disk.list(Path::new(""))? {
+        match name.as_str() {
+            MANIFEST | MANIFEST_NEW | LOG | STORE => {}
+            BASE | BASE_NEW => disk.remove(Path::new(&name))?,
+            _ => return Err(OpenError::Foreign(name)),
+        }
+    }
+    Ok(disk.sync_dir(Path::new(""))?)
 }
 
 pub(crate) fn has_log<D: Disk>(disk: &D, kind: LogKind) -> Result<bool, OpenError> {
@@ -296,7 +335,7 @@ pub(crate) fn has_log<D: Disk>(disk: &D, kind: LogKind) -> Result<bool, OpenErro
     };
     Ok(match kind {
         LogKind::Files => names.iter().any(|name| name.ends_with(".seg")),
-        LogKind::Redb => names.iter().any(|name| LOG_REDB.ends_with(name.as_str())),
+        LogKind::Redb => names.iter().any(|name| Path::new(LOG).join(name) == Path::new(LOG_REDB)),
     })
 }
 
@@ -336,6 +375,29 @@ pub(crate) fn open_redb_log<D: Disk>(
 /// The room that a log in redb makes ahead of need.
 const LOG_ROOM_BYTES: u64 = 12 << 20;
 
+/// Looks at log and store before they are opened, which writes: what is not as it should be stays
+/// as it is, and so does the rest of the ledger.
+pub(crate) fn check_closed<D: Disk>(
+    disk: &D,
+    manifest: &Manifest,
+    options: &Options,
+) -> Result<(), OpenError> {
+    let check = |log: &dyn log::Reader| {
+        check_log(log, manifest)?;
+        base_for(disk, log, manifest).map(drop)
+    };
+    let over = Overlay::new(disk.clone());
+    match manifest.log {
+        LogKind::Files => {
+            let log = ClosedLog::open(disk.clone(), Path::new(LOG), LogId(manifest.id.0))?;
+            check(log.reader())?;
+        }
+        LogKind::Redb => check(&open_redb_log(&over, manifest, options)?)?,
+    }
+    let (path, id) = (Path::new(STORE_REDB), manifest.id.0);
+    RedbStore::check_format(&over, path, id, &options.store).map_err(OpenError::from)
+}
+
 /// Holds a log against what was noted of it at the last clean stop.
 pub(crate) fn check_log(log: &dyn log::Reader, manifest: &Manifest) -> Result<(), OpenError> {
     let stopped = manifest.stopped;
@@ -363,7 +425,7 @@ pub(crate) fn base_for<D: Disk>(
     let missing = OpenError::HistoryMissing { first };
     let base = match backup::open_file(disk, BASE) {
         Err(OpenError::Disk(DiskError::NotFound(_))) => return Err(missing),
-        base => base?,
+        base => base.map_err(rotten_base)?,
     };
     let of = base.manifest();
     if of.ledger != manifest.id || of.position.plus(1) < first {
@@ -374,6 +436,62 @@ pub(crate) fn base_for<D: Disk>(
         Ok(_) => Err(OpenError::OtherHistory(of.position)),
         Err(LogError::Trimmed(_)) => Err(missing),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens the store. Where the log no longer has what the store lacks, the copy stands in for it.
+pub(crate) fn open_store<D: Disk>(
+    disk: &D,
+    manifest: &Manifest,
+    log: &dyn log::Reader,
+    registry: &Registry,
+    options: &Options,
+) -> Result<(RedbStore<D>, Opened), OpenError> {
+    let base = base_for(disk, log, manifest)?;
+    let path = Path::new(STORE_REDB);
+    let open = || RedbStore::open(disk, path, manifest.id.0, registry, &options.store);
+    let (mut store, mut found) = open()?;
+    if let Some(mut base) = base
+        && store.position().plus(1) < log.bounds().0
+    {
+        if store.position() > Position::ZERO {
+            // Power went after a trim and before the next checkpoint. All that it holds is in
+            // the copy, and only an empty one can be filled.
+            drop(store);
+            disk.remove(path)?;
+            disk.sync_dir(Path::new(STORE))?;
+            (store, found) = open()?;
+        }
+        fill_from(&mut base, &mut store)?;
+    }
+    Ok((store, found))
+}
+
+/// Reads all of the copy that stands in for trimmed history.
+pub(crate) fn check_base<D: Disk>(disk: &D) -> Result<(), OpenError> {
+    let checked = backup::open_file(disk, BASE).and_then(|base| base.check(&mut |_| {}));
+    checked.map_err(rotten_base).map(drop)
+}
+
+/// Puts the rows of that copy into a store that is empty.
+pub(crate) fn fill_from<D: Disk>(
+    base: &mut Backup<impl io::Read>,
+    store: &mut RedbStore<D>,
+) -> Result<(), OpenError> {
+    let position = base.manifest().position;
+    base.rows(|rows| Ok(store.fill(rows, position)?)).map_err(rotten_base)
+}
+
+/// Nobody has chosen that file: where it is no whole backup, it is damaged.
+fn rotten_base(error: OpenError) -> OpenError {
+    match error {
+        OpenError::NotBackup(file) => {
+            OpenError::Damaged(Damage::new(file, 0, "it does not begin as it was written"))
+        }
+        OpenError::BackupCut { file, byte } => {
+            OpenError::Damaged(Damage::new(file, byte, "the file ends here, before it is whole"))
+        }
+        error => error,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `directory` | the same for a folder of the operating system: [`create`], [`open`] |
 //! | [`files`] | the files of a ledger: made in one step, opened under a lock, recovered |
 //! | [`manifest`] | what a folder is, and which ledger lies in it |
 //! | [`backup`] | one file with everything up to one position, made while writing goes on |
@@ -11,6 +12,7 @@
 //! | [`error`] | why a ledger cannot be opened, one clear sentence each |
 
 pub mod backup;
+mod directory;
 pub mod error;
 pub mod files;
 mod log;
@@ -20,6 +22,7 @@ pub mod restore;
 pub mod upgrade;
 pub mod verify;
 
+pub use directory::{create, open};
 pub use error::OpenError;
 pub use files::{BackupJob, Files, Options};
 pub use log::AnyLog;

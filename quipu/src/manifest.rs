@@ -109,7 +109,8 @@ impl Manifest {
         }
         let format = half(8);
         if format > FORMAT {
-            return Err(OpenError::Newer { found: format, known: FORMAT });
+            let what = "the ledger".to_owned();
+            return Err(OpenError::Newer { what, found: format, known: FORMAT });
         }
         let log = match half(32) {
             1 => LogKind::Files,

@@ -61,7 +61,7 @@ pub fn restore<D: Disk, R: io::Read>(
                     progress(Step::History(frame.last()));
                 }
             });
-            Ok(files.log.adopt(of.start, &mut frames)?)
+            Ok(files.log.adopt(of.start, of.epoch, &mut frames)?)
         })?;
         // A backup without history begins behind what it is of.
         if files.log.anchor() != of.anchor {
@@ -79,6 +79,10 @@ pub fn restore<D: Disk, R: io::Read>(
         })?;
         progress(Step::Rows(count));
         keep_time(&mut files.log, of.now_limit)?;
+        if of.start.position > Position::ZERO {
+            // Of a trimmed ledger: nothing that it dropped can be replayed here either.
+            files.write_base()?;
+        }
         settle(files, registry, options, now.max(of.now_limit), progress)
     })
 }

@@ -5,9 +5,9 @@
 //! | records in log and store | read as they are, by the tag that each has; see the machines |
 //! | store | set aside, and made anew of the log, which is the history |
 //! | log | segments stay as they are: each says its format, and every released one is read |
-//! | manifest | last, so that an upgrade which was cut short is begun again |
+//! | manifest | once an older store is out of the way: from then on an opening does the rest |
 //!
-//! Whatever is newer than this version is refused before anything is changed.
+//! Whatever is newer than this version, or damaged, is refused before anything is changed.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use quipu_core::store::Store as _;
 use quipu_store_redb::store::RedbStore;
 
 use crate::error::OpenError;
-use crate::files::{Files, Options, STORE_REDB, read_manifest};
+use crate::files::{Files, Options, STORE_REDB, check_closed, read_manifest};
 use crate::manifest::FORMAT;
 
 /// What an upgrade did.
@@ -45,7 +45,16 @@ pub fn upgrade<D: Disk>(
         let mut manifest = read_manifest(&disk)?;
         let from = manifest.format;
         let (path, id) = (Path::new(STORE_REDB), manifest.id.0);
-        let store = RedbStore::set_older_aside(&disk, path, id, &options.store)?.is_some();
+        let store = match check_closed(&disk, &manifest, options) {
+            Err(OpenError::Older { .. }) => true,
+            checked => {
+                checked?;
+                false
+            }
+        };
+        if store {
+            RedbStore::set_older_aside(&disk, path, id, &options.store)?;
+        }
         if from < FORMAT {
             manifest.format = FORMAT;
             manifest.write(&disk)?;

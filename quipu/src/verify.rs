@@ -9,16 +9,16 @@ use quipu_core::disk::Disk;
 use quipu_core::log::{self, Anchor, Log as _, LogError};
 use quipu_core::machine::Registry;
 use quipu_core::recovery::{RecoveryError, recover};
-use quipu_core::store::{Reader as _, StoreError};
+use quipu_core::store::StoreError;
 use quipu_core::verify::{self, Balance, Difference, Finding, Flaw, Met, Outside, Place};
 use quipu_core::words::Position;
 use quipu_log_file::{ClosedLog, LogId};
 use quipu_store_redb::store::{Opened, RedbStore};
 
-use crate::backup;
 use crate::error::OpenError;
 use crate::files::{
-    BASE, LOG, Options, STORE_REDB, base_for, check_log, has_log, open_redb_log, read_manifest,
+    LOG, Options, STORE_REDB, base_for, check_base, check_log, fill_from, has_log, open_redb_log,
+    open_store, read_manifest,
 };
 use crate::manifest::{LogKind, Manifest};
 use crate::overlay::Overlay;
@@ -71,9 +71,22 @@ impl Verified {
         self.beyond += report.beyond();
     }
 
+    /// Damage that stopped a check is what is wrong, and no reason to forget what was found
+    /// before it.
+    fn rot_is_found(&mut self, done: Result<(), OpenError>) -> Result<(), OpenError> {
+        let Err(error) = done else { return Ok(()) };
+        let Some(damage) = error.damage().cloned() else { return Err(error) };
+        self.rotten(damage);
+        Ok(())
+    }
+
     fn rotten(&mut self, damage: Damage) {
         let flaw = Flaw::Rotten(damage.why.clone());
-        self.findings.push(Finding { place: Place::File(damage), flaw });
+        let finding = Finding { place: Place::File(damage), flaw };
+        // Two checks that read the same bytes find the same.
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
     }
 }
 
@@ -92,7 +105,7 @@ pub fn verify<D: Disk, S: Disk>(
     let _lock = disk.try_lock(Path::new(""))?;
     let manifest = read_manifest(&disk)?;
     if !has_log(&disk, manifest.log)? {
-        return Err(OpenError::StoreWithoutLog(LOG));
+        return Err(OpenError::NoLog(LOG));
     }
     let mut found = Verified {
         manifest: manifest.clone(),
@@ -116,9 +129,12 @@ pub fn verify<D: Disk, S: Disk>(
                 log => log?,
             };
             log.examine(&mut |damage| found.rotten(damage), &mut |position| {
-                progress(Step::Files(position))
+                progress(Step::Files(position));
             })?;
-            all(&over, log.reader(), scratch, anchors, registry, options, progress, &mut found)?;
+            let reader = log.reader();
+            let done =
+                all(&over, reader, scratch, anchors, registry, options, progress, &mut found);
+            found.rot_is_found(done)?;
         }
         LogKind::Redb => {
             let log = match open_redb_log(&over, &manifest, options) {
@@ -129,7 +145,9 @@ pub fn verify<D: Disk, S: Disk>(
                 log => log?,
             };
             let reader = log.reader();
-            all(&over, &*reader, scratch, anchors, registry, options, progress, &mut found)?;
+            let done =
+                all(&over, &*reader, scratch, anchors, registry, options, progress, &mut found);
+            found.rot_is_found(done)?;
         }
     }
     Ok(found)
@@ -157,20 +175,14 @@ fn all<D: Disk, S: Disk>(
     found.anchors = anchors.iter().copied().zip(chain.anchors.iter().copied()).collect();
     let base = base_for(over, log, &found.manifest)?;
     if base.is_some() {
-        match backup::open_file(over, BASE)?.check(&mut |_| {}) {
-            Err(OpenError::Damaged(damage)) => found.rotten(damage),
-            checked => {
-                checked?;
-            }
-        }
+        found.rot_is_found(check_base(over))?;
     }
     if !chain.report.is_clean() {
         // What cannot be read cannot be replayed, and the store needs its tail.
         return Ok(());
     }
     let id = found.manifest.id.0;
-    let path = Path::new(STORE_REDB);
-    let (mut store, opened) = RedbStore::open(over, path, id, registry, &options.store)?;
+    let (mut store, opened) = open_store(over, &found.manifest, log, registry, options)?;
     match opened {
         Opened::SetAside { why, .. } => {
             let damage = match why {
@@ -181,12 +193,6 @@ fn all<D: Disk, S: Disk>(
             return Ok(());
         }
         Opened::New | Opened::At(_) => {}
-    }
-    if let Some(mut base) = base
-        && store.position().plus(1) < first
-    {
-        let position = base.manifest().position;
-        base.rows(|rows| Ok(store.fill(rows, position)?))?;
     }
     if let Err(error) = recover(log, &mut store, registry, &options.limits, &mut |_| {}) {
         found.rotten(rot_in(error)?);
@@ -203,8 +209,7 @@ fn all<D: Disk, S: Disk>(
         let (mut replay, _) =
             RedbStore::open(scratch, Path::new("replay.redb"), id, registry, &options.store)?;
         if let Some(mut base) = base_for(over, log, &found.manifest)? {
-            let position = base.manifest().position;
-            base.rows(|rows| Ok(replay.fill(rows, position)?))?;
+            fill_from(&mut base, &mut replay)?;
         }
         let replayed = verify::replayed(
             log,

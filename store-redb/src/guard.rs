@@ -15,6 +15,20 @@ pub enum Trouble {
     /// Bytes of the file are not what was written.
     #[error("damaged: {0}")]
     Rotten(Damage),
+    /// Another version wrote it.
+    #[error(
+        "{} has format {found}, but this version of Quipu knows format {known}; use the version \
+         that wrote it",
+        .path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// This version's.
+        known: u32,
+    },
     /// There is no room.
     #[error("no room: {0}")]
     Full(String),
@@ -36,6 +50,7 @@ impl From<Trouble> for StoreError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Rotten(damage) => Self::Rotten(damage),
+            Trouble::Format { found, known, .. } => Self::Format { found, known },
             Trouble::Full(why) => Self::Full(why),
             Trouble::Failed(why) => Self::Failed(why),
         }
@@ -46,6 +61,7 @@ impl From<Trouble> for LogError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Rotten(damage) => Self::Damaged(damage),
+            Trouble::Format { .. } => Self::Failed(trouble.to_string()),
             Trouble::Full(why) => Self::Full(why),
             Trouble::Failed(why) => Self::Failed(why),
         }

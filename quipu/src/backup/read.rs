@@ -45,8 +45,9 @@ impl<R: io::Read> Backup<R> {
         let read = fill(&mut from, &mut header)?;
         if read < HEADER_LEN {
             let is_ours = header.starts_with(b"QUIPUBAK");
-            let cut = OpenError::BackupCut(read as u64);
-            return Err(if is_ours { cut } else { OpenError::NotBackup });
+            let file = name.to_owned();
+            let cut = OpenError::BackupCut { file: file.clone(), byte: read as u64 };
+            return Err(if is_ours { cut } else { OpenError::NotBackup(file) });
         }
         let manifest = BackupManifest::decode(name, &header)?;
         let seed = manifest.seed();
@@ -180,6 +181,10 @@ impl<R: io::Read> Backup<R> {
         OpenError::Damaged(Damage::new(&self.name, offset, why))
     }
 
+    fn cut(&self, byte: u64) -> OpenError {
+        OpenError::BackupCut { file: self.name.clone(), byte }
+    }
+
     fn frame(&mut self) -> Result<Frame, OpenError> {
         let payload = self.payload();
         let wrong = "the frame is not what any backup writes";
@@ -241,7 +246,7 @@ impl<R: io::Read> Backup<R> {
         self.block.resize(FRONT_LEN, 0);
         let read = fill(&mut self.from, &mut self.block)?;
         if read < FRONT_LEN {
-            return Err(OpenError::BackupCut(self.offset + read as u64));
+            return Err(self.cut(self.offset + read as u64));
         }
         let half =
             |at: usize| u32::from_le_bytes(self.block[at..at + 4].try_into().expect("four bytes"));
@@ -254,7 +259,7 @@ impl<R: io::Read> Backup<R> {
         self.block.resize(FRONT_LEN + len + BACK_LEN, 0);
         let read = fill(&mut self.from, &mut self.block[FRONT_LEN..])?;
         if read < len + BACK_LEN {
-            return Err(OpenError::BackupCut(start + (FRONT_LEN + read) as u64));
+            return Err(self.cut(start + (FRONT_LEN + read) as u64));
         }
         let (all, sum) = self.block.split_last_chunk::<8>().expect("longer than its checksum");
         if u64::from_le_bytes(*sum) != checksum(all, self.seed, start) {

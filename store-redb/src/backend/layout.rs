@@ -14,7 +14,7 @@ pub(super) const SEALED_LEN: usize = SECTOR_LEN - 8;
 pub(super) const GROUP: u64 = PAGE / 8;
 
 const MAGIC: [u8; 8] = *b"QUIPUPG\n";
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 /// Seeds the sums of sectors, which no page's seed is.
 const SECTOR_SEED: u64 = u64::from_le_bytes(*b"sector\0\0");
 
@@ -25,6 +25,15 @@ pub(super) struct Front {
     pub(super) id: u64,
     /// The length that redb has set, in pages.
     pub(super) pages: u64,
+}
+
+/// Why a sector is not the front of a paged file that can be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NotFront {
+    /// It is none, or no longer; how that shows.
+    Damaged(&'static str),
+    /// Another version wrote it.
+    Format(u32),
 }
 
 impl Front {
@@ -38,22 +47,26 @@ impl Front {
         sealed(&body)
     }
 
-    /// The front that a sector holds, or how it shows that it holds none.
-    pub(super) fn of_sector(sector: &[u8; SECTOR_LEN]) -> Result<Self, &'static str> {
+    /// The front that a sector holds, or why it holds none.
+    pub(super) fn of_sector(sector: &[u8; SECTOR_LEN]) -> Result<Self, NotFront> {
         if sector[..8] != MAGIC {
-            return Err("no paged file begins here");
+            return Err(NotFront::Damaged("no paged file begins here"));
         }
         if !is_sealed(sector) {
-            return Err("the front's checksum does not match");
+            return Err(NotFront::Damaged("the front's checksum does not match"));
         }
         let word = |at: usize| u64::from_le_bytes(take(&sector[at..]));
-        if word(8) != u64::from(FORMAT) | PAGE << 32 {
-            return Err("a format that this version does not know");
+        let format = u32::from_le_bytes(take(&sector[8..]));
+        if format != FORMAT {
+            return Err(NotFront::Format(format));
+        }
+        if word(8) >> 32 != PAGE {
+            return Err(NotFront::Damaged("pages of another length"));
         }
         let front = Self { id: word(16), pages: word(24) };
         // Far beyond any disk, and far from where an offset would overflow.
         if front.pages >= 1 << 48 {
-            return Err("an absurd length");
+            return Err(NotFront::Damaged("an absurd length"));
         }
         Ok(front)
     }

@@ -80,12 +80,17 @@ pub enum Opened {
 /// A snapshot keeps its layers in memory, and redb uses no page again that it can still read: for
 /// as long as it is kept, memory and file may grow by what every checkpoint writes.
 ///
+/// Its file is closed when it is dropped. Readers, snapshots and checkpoints that are left fail
+/// where they need it.
+///
 /// A checkpoint takes the room that it can need before it writes, and gives back what was over.
 /// Where the disk has not so much, it ends with [`StoreError::Full`], and that is all.
 ///
 /// A checkpoint that fails otherwise is the last one: what its file holds is not known any more, so it is
 /// given another name, and the next opening makes a new store and fills it from the log.
-/// Until then rows are read from memory and from what of the file can still be read.
+/// Until then rows are read from memory and from what of the file can still be read. Only where
+/// the disk was full, which harms nothing that is on it, does the next opening find the file as
+/// the last checkpoint left it.
 pub struct RedbStore<D: Disk> {
     shared: Arc<Shared>,
     settings: Settings,
@@ -131,6 +136,25 @@ impl<D: Disk> RedbStore<D> {
         Ok((store, opened))
     }
 
+    /// Whether the store, if there is one, has the format that this version keeps. Whether it is
+    /// sound is the opening's business. It writes as an opening does, so what must stay as it is
+    /// is looked at through a disk that keeps nothing.
+    pub fn check_format(
+        disk: &D,
+        path: &Path,
+        id: [u8; 16],
+        settings: &Settings,
+    ) -> Result<(), StoreError> {
+        match disk.open(path) {
+            Err(DiskError::NotFound(_)) => return Ok(()),
+            file => drop(file.map_err(Trouble::from)?),
+        }
+        match open_file(disk, path, id, settings) {
+            Ok(_) | Err(StoreError::Rotten(_) | StoreError::Damaged { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Gives a store of an older format another name, so that the next opening makes a new one,
     /// which the log fills. Gives that name; `None` where the store has this version's format,
     /// or where there is none. One of a newer format stays as it is.
@@ -140,17 +164,11 @@ impl<D: Disk> RedbStore<D> {
         id: [u8; 16],
         settings: &Settings,
     ) -> Result<Option<PathBuf>, StoreError> {
-        match disk.open(path) {
-            Err(DiskError::NotFound(_)) => return Ok(None),
-            file => drop(file.map_err(Trouble::from)?),
-        }
-        match open_file(disk, path, id, settings) {
+        match Self::check_format(disk, path, id, settings) {
             Err(StoreError::Format { found, known }) if found < known => {
                 Ok(Some(file::set_aside(disk, path).map_err(Trouble::from)?))
             }
-            // A damaged one is the next opening's business.
-            Ok(_) | Err(StoreError::Rotten(_) | StoreError::Damaged { .. }) => Ok(None),
-            Err(error) => Err(error),
+            checked => checked.map(|()| None),
         }
     }
 
@@ -163,6 +181,12 @@ impl<D: Disk> RedbStore<D> {
     /// Why no further checkpoint can be made, if that is so.
     pub fn health(&self) -> Result<(), StoreError> {
         self.shared.health()
+    }
+}
+
+impl<D: Disk> Drop for RedbStore<D> {
+    fn drop(&mut self) {
+        self.shared.close();
     }
 }
 
@@ -290,7 +314,6 @@ impl<D: Disk> Store for RedbStore<D> {
 /// What was applied at one time, for as long as it is kept.
 struct Snapshot {
     view: View,
-    /// The file stays open for as long as somebody reads from it.
     shared: Arc<Shared>,
 }
 

@@ -1,6 +1,7 @@
 //! A write or sync that fails is the last one of its file.
 
 use quipu_core::disk::Disk;
+use quipu_core::records::Table;
 use quipu_core::store::{Reader, Store, StoreError};
 use quipu_core::words::Position;
 use quipu_sim::disk::{Fault, Keep, SimDisk, When};
@@ -116,6 +117,21 @@ fn a_checkpoint_that_finds_no_room_does_no_harm() {
     let (store, opened) = open(&disk.image(Keep::Nothing)).expect("a store");
     assert_eq!(opened, Opened::At(Position::new(39)));
     assert_eq!(everything(&store), everything(&whole));
+}
+
+#[test]
+fn no_checkpoint_is_made_of_rows_that_did_not_all_apply() {
+    let disk = SimDisk::new();
+    let (mut store, history) = filled(&disk);
+    let mut rows = round(3);
+    rows.put(Table::Head, |out| out.push(1), |out| out.push(1));
+    let error = store.apply(&mut rows.iter(), Position::new(3)).expect_err("no key of a head");
+    assert_eq!(store.health(), Err(error.clone()));
+    assert_eq!(store.checkpoint(), Err(error));
+    drop(store);
+    let (store, opened) = open(&disk.image(Keep::All)).expect("a store");
+    assert_eq!(opened, Opened::At(Position::new(1)));
+    assert_eq!(everything(&store), everything(&model(&history, Position::new(1))));
 }
 
 #[test]

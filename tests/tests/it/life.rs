@@ -134,3 +134,35 @@ fn trimmed_history_is_stood_in_for_by_a_copy() {
     let lost = Files::open(disk, &machines(), &options(log)).err();
     assert_eq!(lost, Some(OpenError::HistoryMissing { first: kept }));
 }
+
+#[test]
+fn a_store_that_is_behind_what_was_trimmed_is_made_of_the_copy() {
+    for log in [LogKind::Files, LogKind::Redb] {
+        let disk = MemoryDisk::new();
+        let mut files = drive(create_or_open(&disk, log).expect("it is made"), |ledger| {
+            done(ledger.ask(open("ann")));
+        });
+        files.store.checkpoint().expect("a checkpoint");
+        let behind = files.store.position();
+        drop(files);
+        // A segment more, so that the one before it can go.
+        drop(drive(create_or_open(&disk, log).expect("it opens"), |ledger| {
+            done(ledger.ask(command::<Account>("ann", deposit(7))));
+            done(ledger.ask(command::<Account>("ann", deposit(8))));
+        }));
+        let mut files = create_or_open(&disk, log).expect("it opens");
+        files.recover(&machines(), &options(log), &mut |_| {}).expect("recovered");
+        let (before, last) = (digest_of(&files), files.store.position());
+        let kept = files.trim(last.plus(1)).expect("trimmed");
+        assert!(kept > behind.plus(1), "the store lacks what is gone");
+        // Power goes before the next checkpoint.
+        drop(files);
+        let (scratch, options) = (MemoryDisk::new(), options(log));
+        let found = verify(disk.clone(), Some(&scratch), &[], &machines(), &options, &mut |_| {});
+        let found = found.expect("it can be looked at");
+        assert!(found.is_sound(), "{:?}", found.findings);
+        let mut files = create_or_open(&disk, log).expect("it opens");
+        files.recover(&machines(), &options, &mut |_| {}).expect("recovered");
+        assert_eq!(digest_of(&files), before);
+    }
+}
