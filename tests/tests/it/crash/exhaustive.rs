@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use quipu::{LogKind, Options};
+use quipu::{LogKind, Options, verify};
 use quipu_core::log::Anchor;
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::key::{self, Key as Home};
@@ -16,6 +16,7 @@ use quipu_core::machines::ticket::Ticket;
 use quipu_core::shard::{Ask, Key};
 use quipu_sim::disk::{Act, Keep, SimDisk};
 
+use super::audit::bulky;
 use super::found::*;
 use super::work::*;
 use crate::say::*;
@@ -26,6 +27,8 @@ struct Cut {
     torn: (u64, u64),
     /// Recovery is cut short for one in so many images of the workload.
     recoveries: usize,
+    /// Images are taken once so many asks have been begun.
+    from: usize,
 }
 
 /// What was looked at.
@@ -47,12 +50,13 @@ struct Images {
     /// By fingerprint: what callers knew when it was first and last the image.
     by_print: BTreeMap<u64, (SimDisk, Told, Told)>,
     is_over: bool,
+    from: usize,
 }
 
 impl Images {
     /// Takes those of power loss now.
     fn take(&mut self, disk: &SimDisk, told: &Told, torn: u64) {
-        if self.is_over {
+        if self.is_over || told.begun < self.from {
             return;
         }
         self.operations += 1;
@@ -69,8 +73,8 @@ impl Images {
 }
 
 /// Takes the images of a disk before each of its operations.
-fn watch(disk: &SimDisk, callers: &Callers, torn: u64) -> Arc<Mutex<Images>> {
-    let images: Arc<Mutex<Images>> = Arc::default();
+fn watch(disk: &SimDisk, callers: &Callers, torn: u64, from: usize) -> Arc<Mutex<Images>> {
+    let images = Arc::new(Mutex::new(Images { from, ..Images::default() }));
     let (taken, callers) = (Arc::clone(&images), callers.clone());
     disk.on_operation(move |disk, operation| {
         if !matches!(operation.act, Act::Read { .. }) {
@@ -87,7 +91,7 @@ fn explore(options: &Options, before: &[Step], steps: &[Step], cut: &Cut) -> Cou
     if !before.is_empty() {
         live(&disk, options, before, &callers).expect("a sound disk");
     }
-    let images = watch(&disk, &callers, cut.torn.0);
+    let images = watch(&disk, &callers, cut.torn.0, cut.from);
     live(&disk, options, steps, &callers).expect("a sound disk");
     let told = callers.told().clone();
     let mut images = images.lock().expect("no panic");
@@ -112,6 +116,9 @@ fn explore(options: &Options, before: &[Step], steps: &[Step], cut: &Cut) -> Cou
         let torn = if is_cut { Some(cut.torn.1) } else { None };
         let (found, recovery) = recovered(image, options, &asks, torn);
         check(&found, &reference, first, last);
+        if number % cut.recoveries == 0 {
+            verifies(image, options);
+        }
         counts.recovery_operations += recovery.operations;
         counts.recovery_images += recovery.taken;
         for (print, (image, ..)) in &recovery.by_print {
@@ -134,7 +141,7 @@ fn recovered(
     torn: Option<u64>,
 ) -> (Found, Images) {
     let disk = image.image(Keep::All);
-    let images = torn.map(|torn| (torn, watch(&disk, &Callers::default(), torn)));
+    let images = torn.map(|torn| (torn, watch(&disk, &Callers::default(), torn, 0)));
     let end = || {
         if let Some((torn, images)) = &images {
             let mut images = images.lock().expect("no panic");
@@ -145,6 +152,17 @@ fn recovered(
     let found = find(&disk, options, asks, end).expect("what power loss leaves opens");
     let images = images.map(|(_, images)| core::mem::take(&mut *images.lock().expect("no panic")));
     (found, images.unwrap_or_default())
+}
+
+/// That every byte that counts is right once an image was recovered: no frame, footer, row or
+/// index is missing.
+fn verifies(image: &SimDisk, options: &Options) {
+    let disk = image.image(Keep::All);
+    let (files, _) = enter(&disk, options).expect("what power loss leaves opens");
+    drop(with_engine(files, |_| Ok(())).expect("a sound disk"));
+    let looked = verify(disk, None::<&SimDisk>, &[], &machines(), options, &mut |_| {});
+    let verified = looked.expect("it can be looked at");
+    assert!(verified.is_sound(), "{:?}", verified.findings);
 }
 
 /// What was found against what callers knew when it was the image for the first and last time.
@@ -184,12 +202,12 @@ fn with_genesis(reference: &[Anchor], again: &Found) -> Vec<Anchor> {
 }
 
 /// Every operation of `steps`, and of each recovery. With a log in redb, whose own crashes are
-/// tested beside it, one recovery in five is cut short, unless `QUIPU_EXHAUSTIVE` is set.
+/// tested beside it, one recovery in ten is cut short, unless `QUIPU_EXHAUSTIVE` is set.
 fn at_every_operation(before: &[Step], steps: &[Step]) {
     let is_all = std::env::var_os("QUIPU_EXHAUSTIVE").is_some();
     for log in [LogKind::Files, LogKind::Redb] {
-        let recoveries = if is_all || log == LogKind::Files { 1 } else { 5 };
-        let cut = Cut { torn: (4, 2), recoveries };
+        let recoveries = if is_all || log == LogKind::Files { 1 } else { 10 };
+        let cut = Cut { torn: (4, 2), recoveries, from: 0 };
         let counts = explore(&small(log), before, steps, &cut);
         println!("{log:?}: {counts:?}");
         assert!(counts.operations > 10 && counts.images > 4 * counts.operations, "{counts:?}");
@@ -260,8 +278,32 @@ fn while_room_is_made_ahead() {
     options.files.fill_bytes = 8 << 20;
     let mut steps = vec![Step::Tend; 5];
     steps.insert(3, account("fund-2", "ann", deposit(1)));
-    let cut = Cut { torn: (4, 2), recoveries: 1 };
+    let cut = Cut { torn: (4, 2), recoveries: 1, from: 0 };
     let counts = explore(&options, &something(), &steps, &cut);
     println!("{counts:?}");
     assert!(counts.operations > 10, "{counts:?}");
+}
+
+/// The log goes on in its next segment, made ahead or not. Images are large here, so fewer
+/// recoveries are cut short.
+#[test]
+fn while_the_log_goes_on_in_another_segment() {
+    let step = |number: usize| {
+        let Ask::Command(leg, _) = bulky("bulk", 65_000) else { unreachable!("it is a command") };
+        let key = Key::new(&format!("bulk-{number}")).expect("well-formed");
+        Step::Ask(Ask::Command(leg, Some(key)))
+    };
+    let fill = quipu_log_file::Settings::SEGMENT_BYTES_LEAST as usize / 65_700;
+    for ahead in [0, 4] {
+        let mut options = small(LogKind::Files);
+        options.files.fill_bytes = 8 << 20;
+        let mut steps: Vec<Step> = (0..fill + 3).map(step).collect();
+        for _ in 0..ahead {
+            steps.insert(fill - 10, Step::Tend);
+        }
+        let cut = Cut { torn: (2, 1), recoveries: 40, from: fill - 1 };
+        let counts = explore(&options, &[Step::Leave], &steps, &cut);
+        println!("{counts:?}");
+        assert!(counts.operations > 12, "{counts:?}");
+    }
 }

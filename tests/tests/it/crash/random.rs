@@ -25,7 +25,7 @@ use super::work::{enter, small, with_engine};
 use crate::say::*;
 
 /// Seeds of a run that says nothing else.
-const SEEDS: u64 = 700;
+const SEEDS: u64 = 800;
 
 /// What came of some seeds.
 #[derive(Default, Debug)]
@@ -154,7 +154,8 @@ impl Run<'_> {
     fn plan(&mut self) {
         if !self.dies && self.chance(60) {
             self.dies = true;
-            let last = self.disk.operations() + 1 + self.random.below(90);
+            let far = if self.random.one_in(6) { 700 } else { 90 };
+            let last = self.disk.operations() + 1 + self.random.below(far);
             self.disk.die_at(last);
         }
         if !self.is_faulty {
