@@ -112,6 +112,11 @@ impl Disk for RealDisk {
         fs::create_dir(&path).map_err(|error| not_made(&path, error))
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError> {
+        let path = self.inside(path)?;
+        fs::remove_dir(&path).map_err(|error| disk_error(&path, error))
+    }
+
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
         let dir = self.inside(dir)?;
         let read = || -> io::Result<Vec<String>> {

@@ -16,7 +16,7 @@ use quipu_core::disk::{AlignedBytes, Disk, DiskError, File};
 use quipu_core::log::LogError;
 
 use crate::layout::{SegmentHeader, segment_name};
-use crate::segment::{Segment, failed};
+use crate::segment::{Segment, failed, unsynced};
 
 const FILLING: &str = "ahead.tmp";
 const SPARE: &str = "ahead.spare";
@@ -31,6 +31,8 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
 pub(crate) struct Ahead<D: Disk> {
     disk: D,
     dir: PathBuf,
+    fill_bytes: usize,
+    /// Of that length once the first spare is begun.
     zeros: AlignedBytes,
     filling: Option<Filling<D::File>>,
     /// The length of the spare, where there is one.
@@ -46,8 +48,6 @@ struct Filling<F> {
 impl<D: Disk> Ahead<D> {
     /// Takes over what an earlier opening left.
     pub(crate) fn open(disk: D, dir: &Path, fill_bytes: usize) -> Result<Self, LogError> {
-        let mut zeros = AlignedBytes::with_capacity(fill_bytes);
-        zeros.resize(fill_bytes, 0);
         let mut spare = None;
         for name in disk.list(dir).map_err(failed)? {
             let path = dir.join(&name);
@@ -57,7 +57,8 @@ impl<D: Disk> Ahead<D> {
                 spare = Some(disk.open(&path).and_then(|file| file.byte_len()).map_err(failed)?);
             }
         }
-        Ok(Self { disk, dir: dir.to_owned(), zeros, filling: None, spare })
+        let (dir, zeros) = (dir.to_owned(), AlignedBytes::default());
+        Ok(Self { disk, dir, fill_bytes, zeros, filling: None, spare })
     }
 
     /// Whether a spare is at hand.
@@ -86,6 +87,7 @@ impl<D: Disk> Ahead<D> {
             empty => {
                 let file = self.disk.create(&path).map_err(failed)?;
                 file.allocate(capacity).map_err(failed)?;
+                self.zeros.resize(self.fill_bytes, 0);
                 empty.insert(Filling { file, filled: 0, capacity })
             }
         };
@@ -99,7 +101,7 @@ impl<D: Disk> Ahead<D> {
         let capacity = filling.capacity;
         self.filling = None;
         self.disk.rename(&path, &self.dir.join(SPARE)).map_err(failed)?;
-        self.disk.sync_dir(&self.dir).map_err(failed)?;
+        self.disk.sync_dir(&self.dir).map_err(unsynced)?;
         self.spare = Some(capacity);
         Ok(true)
     }
@@ -119,7 +121,7 @@ impl<D: Disk> Ahead<D> {
         let mut segment = made?;
         let path = self.dir.join(segment_name(header.number));
         self.disk.rename(&segment.path, &path).map_err(failed)?;
-        self.disk.sync_dir(&self.dir).map_err(failed)?;
+        self.disk.sync_dir(&self.dir).map_err(unsynced)?;
         segment.path = path;
         Ok(segment)
     }
@@ -134,7 +136,7 @@ impl<D: Disk> Ahead<D> {
             Some(capacity) if capacity >= header.capacity => {
                 header.capacity = capacity;
                 self.disk.rename(&self.dir.join(SPARE), &path).map_err(failed)?;
-                self.disk.sync_dir(&self.dir).map_err(failed)?;
+                self.disk.sync_dir(&self.dir).map_err(unsynced)?;
                 self.disk.open(&path).map_err(failed)?
             }
             too_short => {
@@ -151,7 +153,7 @@ impl<D: Disk> Ahead<D> {
         first.extend_from_slice(&header.encode());
         segment.file.write_direct(0, &first).map_err(failed)?;
         fill(&segment)?;
-        segment.file.sync().map_err(failed)?;
+        segment.file.sync().map_err(unsynced)?;
         Ok(segment)
     }
 

@@ -8,7 +8,7 @@ use quipu_core::disk::Disk;
 use quipu_core::log::LogError;
 use quipu_core::words::Position;
 
-use crate::files::{check_gaps, numbers, sealed_before};
+use crate::files::{Numbers, sealed_before};
 use crate::footer::Footer;
 use crate::layout::{FrameHeader, LogId, SECTOR};
 use crate::read::{Durable, FileReader};
@@ -36,8 +36,7 @@ impl<D: Disk> ClosedLog<D> {
     /// Opens a log for reading alone. Nobody may have it open for writing.
     pub fn open(disk: D, dir: &Path, log: LogId) -> Result<Self, LogError> {
         let lock = disk.try_lock(dir).map_err(failed)?;
-        let numbers = numbers(&disk, dir)?;
-        check_gaps(dir, &numbers)?;
+        let Numbers { kept: numbers, .. } = Numbers::list(&disk, dir, log)?;
         let tail = Tail::find(&disk, dir, &numbers, log)?;
         let last = tail.segment.header.number;
         let end = End { segment: last, number: tail.at.number };
@@ -50,6 +49,7 @@ impl<D: Disk> ClosedLog<D> {
             next: tail.at.next,
             anchor: tail.at.anchor,
             now_limit: tail.at.now_limit,
+            epoch: tail.at.epoch,
         };
         let durable = Arc::new(RwLock::new(durable));
         let reader = FileReader::new(disk.clone(), dir.to_owned(), log, durable);

@@ -25,6 +25,13 @@ const BACK: usize = 16;
 /// One place for so many bytes of a segment.
 const STEP: u64 = 64 << 10;
 
+/// The most that a footer takes in a segment of this length, and a sector: so a segment that has
+/// its footer is always cut.
+pub(crate) const fn footer_len_max(capacity: u64) -> u64 {
+    let len = (capacity / STEP + 2) * 16 + (FRONT + BACK + SECTOR) as u64;
+    len.next_multiple_of(SECTOR as u64)
+}
+
 /// Where in a segment some of its positions lie, in order. Its size follows from the segment's.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Index(Vec<(Position, u64)>);
@@ -80,6 +87,21 @@ impl Footer {
         out
     }
 
+    /// The footer that begins at an offset, if one does. The file need not end with it.
+    pub(crate) fn at<F: File>(segment: &Segment<F>, offset: u64) -> Result<Option<Self>, LogError> {
+        let room = segment.byte_len()?.saturating_sub(offset);
+        let mut bytes = vec![0; room.min(footer_len_max(segment.header.capacity)) as usize];
+        segment.file.read_at(offset, &mut bytes).map_err(failed)?;
+        if bytes.len() < SECTOR || bytes[..8] != MAGIC {
+            return Ok(None);
+        }
+        let count = usize::try_from(word(&bytes, 8)).unwrap_or(usize::MAX);
+        let len = count.saturating_mul(16).saturating_add(FRONT + BACK);
+        let len = len.checked_next_multiple_of(SECTOR);
+        let footer = len.and_then(|len| Self::decode(bytes.get(..len)?, segment.seed, offset));
+        Ok(footer)
+    }
+
     /// The footer with which a segment ends, if it ends with one.
     pub(crate) fn read<F: File>(segment: &Segment<F>) -> Result<Option<Self>, LogError> {
         let len = segment.byte_len()?;
@@ -91,8 +113,7 @@ impl Footer {
         if !bounds.contains(&offset) || !(len - offset).is_multiple_of(SECTOR as u64) {
             return Ok(None);
         }
-        // A segment holds one place for each step, so a longer footer is none.
-        if len - offset > (len / STEP + 2) * 16 + (FRONT + BACK + SECTOR) as u64 {
+        if len - offset > footer_len_max(len) {
             return Ok(None);
         }
         let mut bytes = vec![0; (len - offset) as usize];

@@ -94,6 +94,10 @@ impl SegmentHeader {
         let log = LogId(sector[16..32].try_into().expect("sixteen bytes"));
         let epoch = Epoch::new(u64_at(sector, 40));
         let (number, capacity) = (u64_at(sector, 32), u64_at(sector, 48));
+        // There is always a next one.
+        if number == u64::MAX || epoch.get() == u64::MAX {
+            return Err(NotSegment::Damaged);
+        }
         Ok(Self { log, number, epoch, capacity })
     }
 
@@ -195,18 +199,22 @@ impl FrameHeader {
         let payload_len = usize::try_from(u64_at(bytes, 104)).ok()?;
         let flags = u32_at(bytes, 4);
         let (first, events) = (u64_at(bytes, 32), u64_at(bytes, 40));
+        let (number, epoch) = (u64_at(bytes, 8), u64_at(bytes, 24));
+        // There is one before, or it is the first; and there is always a next one.
+        let is_numbered = number > 0 && number < u64::MAX && epoch < u64::MAX;
         if payload_len > PAYLOAD_LEN_MAX
             || flags & !OPENS != 0
             || first == 0
             || first.checked_add(events).is_none()
+            || !is_numbered
         {
             return None;
         }
         Some(Self {
             opens: flags == OPENS,
-            number: u64_at(bytes, 8),
+            number,
             proves: u64_at(bytes, 16),
-            epoch: Epoch::new(u64_at(bytes, 24)),
+            epoch: Epoch::new(epoch),
             first: Position::new(first),
             events,
             now: Timestamp::from_ms(u64_at(bytes, 48)),
@@ -269,4 +277,50 @@ pub(crate) fn segment_name(number: u64) -> String {
 pub(crate) fn segment_number(name: &str) -> Option<u64> {
     let number = name.strip_suffix(".seg")?.parse().ok()?;
     (segment_name(number) == name).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: FrameHeader = FrameHeader {
+        opens: false,
+        number: 1,
+        proves: 0,
+        epoch: Epoch::new(1),
+        first: Position::new(1),
+        events: 1,
+        now: Timestamp::ZERO,
+        now_limit: Timestamp::ZERO,
+        watermark: Position::ZERO,
+        link: [0; 32],
+        payload_len: 0,
+        payload_sum: 0,
+    };
+
+    #[test]
+    fn a_header_that_nothing_can_follow_is_none() {
+        let decode = |header: &FrameHeader| FrameHeader::decode(&header.encode(7, 512), 7, 512);
+        assert_eq!(decode(&FIRST), Some(FIRST));
+        let wrong = [
+            FrameHeader { number: 0, ..FIRST },
+            FrameHeader { number: u64::MAX, ..FIRST },
+            FrameHeader { epoch: Epoch::new(u64::MAX), ..FIRST },
+            FrameHeader { first: Position::ZERO, ..FIRST },
+            FrameHeader { events: u64::MAX, ..FIRST },
+            FrameHeader { payload_len: PAYLOAD_LEN_MAX + 1, ..FIRST },
+        ];
+        for header in wrong {
+            assert_eq!(decode(&header), None, "{header:?}");
+        }
+        let segment =
+            SegmentHeader { log: LogId([1; 16]), number: 1, epoch: Epoch::new(1), capacity: 512 };
+        assert_eq!(SegmentHeader::decode(&segment.encode()), Ok(segment));
+        for segment in [
+            SegmentHeader { number: u64::MAX, ..segment },
+            SegmentHeader { epoch: Epoch::new(u64::MAX), ..segment },
+        ] {
+            assert_eq!(SegmentHeader::decode(&segment.encode()), Err(NotSegment::Damaged));
+        }
+    }
 }

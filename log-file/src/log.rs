@@ -1,5 +1,6 @@
 //! The file log: opens, appends, and keeps ahead of itself.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
@@ -8,14 +9,14 @@ use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::ahead::Ahead;
-use crate::files::{check_gaps, numbers, sealed_before};
-use crate::footer::{Footer, Index};
+use crate::files::{Numbers, keep_from, numbers, sealed_before};
+use crate::footer::{Footer, Index, footer_len_max};
 use crate::layout::{
     FRAME_LEN_MAX, FrameHeader, HEADER_LEN, LogId, PAYLOAD_LEN_MAX, SECTOR, SegmentHeader,
     checksum, frame_len, segment_name,
 };
 use crate::read::{Durable, FileReader, Sealed};
-use crate::segment::{Segment, Window, failed, payload_at};
+use crate::segment::{Segment, Window, failed, payload_at, unsynced};
 use crate::settings::Settings;
 use crate::tail::{At, Tail};
 use crate::writer::Writer;
@@ -42,19 +43,39 @@ pub struct FileLog<D: Disk> {
     rolled: u64,
     epoch: Option<Epoch>,
     state: State,
+    /// Frames that are under way, the oldest first.
+    begun: VecDeque<Begun>,
+    /// How frames ended that were waited for, and that nobody has asked about.
+    ended: VecDeque<Finish>,
     _lock: D::Lock,
 }
 
+/// With less than this left of a segment, the next one is made at once, of room that nobody has
+/// filled with zeros, rather than later and better: two full frames.
+const LEFT_LEAST: u64 = 2 << 20;
+
+/// What is kept back for frames without events, which nobody admits: one may come between the
+/// admission of an entry and its own frame, for each second that this takes.
+const MARKS_LEN: u64 = 64 * SECTOR as u64;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// The next frame can be appended.
+    /// Frames can be appended.
     Ready,
-    /// A frame is under way: where it ends, and its first position.
-    Writing { end: u64, first: Position },
-    /// An append ended, and nobody has asked how.
-    Ended(Finish),
     /// Nothing can be appended any more.
     Closed,
+}
+
+/// A frame that was begun: what is durable once it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Begun {
+    first: Position,
+    /// Where it ends in its segment.
+    end: u64,
+    next: Position,
+    anchor: Anchor,
+    now_limit: Timestamp,
+    epoch: Epoch,
 }
 
 impl<D: Disk> FileLog<D> {
@@ -79,15 +100,19 @@ impl<D: Disk> FileLog<D> {
     /// before it counts: the cache may show what the disk never got.
     pub fn open(disk: D, dir: &Path, log: LogId, settings: &Settings) -> Result<Self, LogError> {
         let lock = disk.try_lock(dir).map_err(failed)?;
-        let numbers = numbers(&disk, dir)?;
-        check_gaps(dir, &numbers)?;
+        let Numbers { kept: numbers, dropped } = Numbers::list(&disk, dir, log)?;
         let tail = Tail::find(&disk, dir, &numbers, log)?;
         let last = tail.segment.header.number;
         let opening = Opening::after(&tail)?;
         let (replaces, made) = (opening.number == last, opening.number);
         let sealed = sealed_before(&disk, dir, log, &numbers, made)?;
-        // These were made ahead and never written to.
-        for number in numbers.iter().rev().filter(|number| **number > made) {
+        if let (Some(first), false) = (numbers.first(), dropped.is_empty()) {
+            // What says so may have a name that is not durable, though its directory showed it.
+            keep_from(&disk, dir, log, *first)?;
+        }
+        // Those behind were made ahead and never written to.
+        let behind = numbers.iter().rev().filter(|number| **number > made);
+        for number in dropped.iter().chain(behind) {
             let path = dir.join(segment_name(*number));
             disk.remove(&path).map_err(failed)?;
         }
@@ -129,6 +154,7 @@ impl<D: Disk> FileLog<D> {
             next: at.next,
             anchor: at.anchor,
             now_limit: at.now_limit,
+            epoch: at.epoch,
         };
         let durable = Arc::new(RwLock::new(durable));
         Ok(Self {
@@ -147,6 +173,8 @@ impl<D: Disk> FileLog<D> {
             rolled: 0,
             epoch: None,
             state: State::Ready,
+            begun: VecDeque::new(),
+            ended: VecDeque::new(),
             _lock: lock,
         })
     }
@@ -165,67 +193,142 @@ impl<D: Disk> FileLog<D> {
 
     /// Goes on in the next segment, because the current one is too full for a frame.
     fn roll(&mut self) -> Result<(), LogError> {
+        self.settle()?;
         if self.next.is_none() {
             self.make_next()?;
         }
-        let Some(next) = self.next.take() else { return Err(LogError::Closed) };
-        let full = core::mem::replace(&mut self.current, next);
-        let sealed = {
-            let durable = &mut *self.reader.durable_mut();
-            let first = core::mem::replace(&mut durable.current_first, durable.next);
-            durable.sealed.push(Sealed { number: full.header.number, first });
-            durable.current = self.current.clone();
-            durable.end = SECTOR as u64;
+        let footer = {
+            let durable = self.reader.durable();
             Footer {
                 offset: self.offset,
                 next: durable.next,
                 last_number: self.at.number - 1,
                 hash: durable.anchor.hash,
-                index: core::mem::take(&mut durable.index),
+                index: durable.index.clone(),
             }
         };
+        // Readers keep to the frames before the footer until all of it is there.
+        seal(&self.current, &footer)?;
+        let Some(next) = self.next.take() else { return Err(LogError::Closed) };
+        let full = core::mem::replace(&mut self.current, next);
+        let durable = &mut *self.reader.durable_mut();
+        let first = core::mem::replace(&mut durable.current_first, durable.next);
+        durable.sealed.push(Sealed { number: full.header.number, first });
+        durable.current = self.current.clone();
+        durable.end = SECTOR as u64;
+        durable.index = Index::default();
         self.offset = SECTOR as u64;
         self.rolled += 1;
         self.capacity = (self.capacity * 2).min(self.settings.segment_bytes_max);
-        seal(&full, &sealed)
-    }
-
-    fn begin_append(&mut self, frame: Frame) -> Result<(), LogError> {
-        let header = self.pack(&frame)?;
-        self.writer.begin(&self.current.file, self.offset - frame_len(frame.bytes.len()));
-        self.at.pass_frame(&header, &frame);
         Ok(())
     }
 
-    /// Packs a frame for its place, in this segment or the next.
-    fn pack(&mut self, frame: &Frame) -> Result<FrameHeader, LogError> {
+    fn begin_append(&mut self, frame: &Frame) -> Result<(), LogError> {
+        self.make_place(frame)?;
+        self.begin_frame(frame);
+        Ok(())
+    }
+
+    /// Makes sure that a frame has its place, in this segment or the next.
+    fn make_place(&mut self, frame: &Frame) -> Result<(), LogError> {
         let len = frame_len(frame.bytes.len());
         if frame.bytes.len() > PAYLOAD_LEN_MAX {
             let len = frame.bytes.len();
             return Err(LogError::Full(format!("a frame of {len} bytes is too large")));
         }
-        if self.offset + len > self.current.header.capacity {
+        if self.offset + len > self.current.frames_end() {
             self.roll()?;
+            if frame.now_limit < self.at.now_limit {
+                self.carry_time(frame.epoch)?;
+            }
         }
-        let header = FrameHeader::of(frame, self.at.number, self.at.number - 1, &self.at.anchor);
-        pack(&header, &frame.bytes, self.current.seed, self.offset, self.writer.buffer());
-        self.offset += len;
-        self.state = State::Writing { end: self.offset, first: frame.first };
-        Ok(header)
+        Ok(())
     }
 
-    fn ended(&mut self, end: u64, first: Position) {
+    /// A segment that goes on from another says itself up to when time was promised, so that an
+    /// opening need not look further back.
+    fn carry_time(&mut self, epoch: Epoch) -> Result<(), LogError> {
+        let mark = self.mark(epoch);
+        self.begin_frame(&mark);
+        match self.wait() {
+            Finish::Durable => Ok(()),
+            _ => Err(LogError::Failed("the first frame of a segment was not written".into())),
+        }
+    }
+
+    /// How many appends there are whose end nobody was told.
+    fn under_way(&self) -> usize {
+        self.begun.len() + self.ended.len()
+    }
+
+    /// Waits for every frame under way. How they ended is told later.
+    fn settle(&mut self) -> Result<(), LogError> {
+        while !self.begun.is_empty() {
+            let finish = self.wait();
+            self.ended.push_back(finish);
+        }
+        if self.state == State::Closed { Err(LogError::Closed) } else { Ok(()) }
+    }
+
+    /// Waits for the oldest frame under way.
+    fn wait(&mut self) -> Finish {
+        self.writer.wait();
+        self.poll().unwrap_or(Finish::Unknown)
+    }
+
+    /// How the oldest frame under way ended, once it has.
+    fn poll(&mut self) -> Option<Finish> {
+        let finish = self.writer.poll()?;
+        match self.begun.pop_front() {
+            Some(begun) if finish == Finish::Durable => self.is_durable(begun),
+            _ => self.state = State::Closed,
+        }
+        Some(finish)
+    }
+
+    /// A frame without events.
+    fn mark(&self, epoch: Epoch) -> Frame {
+        let (first, now_limit) = (self.at.next, self.at.now_limit);
+        let watermark = Position::new(first.get() - 1);
+        Frame { epoch, first, events: 0, now: now_limit, now_limit, watermark, bytes: Vec::new() }
+    }
+
+    fn begin_frame(&mut self, frame: &Frame) {
+        let header = self.pack(frame);
+        self.writer.begin(&self.current.file, self.offset - frame_len(frame.bytes.len()));
+        self.pass(&header, frame);
+    }
+
+    /// Packs a frame for its place, which there is.
+    fn pack(&mut self, frame: &Frame) -> FrameHeader {
+        let header = FrameHeader::of(frame, self.at.number, self.at.number - 1, &self.at.anchor);
+        pack(&header, &frame.bytes, self.current.seed, self.offset, self.writer.buffer());
+        self.offset += frame_len(frame.bytes.len());
+        header
+    }
+
+    /// Goes on behind a frame that was begun.
+    fn pass(&mut self, header: &FrameHeader, frame: &Frame) {
+        self.at.pass_frame(header, frame);
+        let At { next, anchor, now_limit, epoch, .. } = self.at;
+        let (first, end) = (frame.first, self.offset);
+        self.begun.push_back(Begun { first, end, next, anchor, now_limit, epoch });
+    }
+
+    fn is_durable(&mut self, begun: Begun) {
         let durable = &mut *self.reader.durable_mut();
-        durable.index.note(first, durable.end);
-        durable.end = end;
-        durable.next = self.at.next;
-        durable.anchor = self.at.anchor;
-        durable.now_limit = self.at.now_limit;
+        durable.index.note(begun.first, durable.end);
+        durable.end = begun.end;
+        durable.next = begun.next;
+        durable.anchor = begun.anchor;
+        durable.now_limit = begun.now_limit;
+        durable.epoch = begun.epoch;
     }
 
     fn adopt_all(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
         let at = At {
@@ -252,32 +355,27 @@ impl<D: Disk> FileLog<D> {
             }
             self.at.epoch = self.at.epoch.max(frame.epoch);
             // A segment is synced when it is full, and the last one by what is said at the end.
-            let header = self.pack(&frame)?;
+            self.make_place(&frame)?;
+            let header = self.pack(&frame);
             let offset = self.offset - frame_len(frame.bytes.len());
             self.writer.write_only(&self.current.file, offset);
-            self.at.pass_frame(&header, &frame);
-            if self.finish() != Some(Finish::Durable) {
+            self.pass(&header, &frame);
+            if self.wait() != Finish::Durable {
                 return Err(LogError::Closed);
             }
         }
         // Whoever writes next is above every writer that was adopted.
-        let epoch = self.at.epoch.plus(1);
-        let (first, now_limit) = (self.at.next, self.at.now_limit);
-        let watermark = Position::new(first.get() - 1);
-        self.at.epoch = epoch;
-        let bytes = Vec::new();
-        let opens = Frame { epoch, first, events: 0, now: now_limit, now_limit, watermark, bytes };
-        match self.write_through(opens)? {
-            Finish::Durable => Ok(()),
-            _ => Err(LogError::Closed),
-        }
+        self.at.epoch = self.at.epoch.max(epoch).plus(1);
+        self.begin_append(&self.mark(self.at.epoch))?;
+        if self.wait() == Finish::Durable { Ok(()) } else { Err(LogError::Closed) }
     }
 
-    /// Appends a frame and waits until it has ended.
-    fn write_through(&mut self, frame: Frame) -> Result<Finish, LogError> {
-        self.begin_append(frame)?;
-        self.writer.wait();
-        Ok(self.finish().unwrap_or(Finish::Unknown))
+    fn drop_segments(&self, dropped: &[u64], first: u64) -> Result<(), LogError> {
+        keep_from(&self.disk, &self.dir, self.log, first)?;
+        for number in dropped {
+            self.disk.remove(&self.dir.join(segment_name(*number))).map_err(failed)?;
+        }
+        self.disk.sync_dir(&self.dir).map_err(unsynced)
     }
 
     /// Whether an error leaves the log as it was.
@@ -320,7 +418,9 @@ impl Opening {
         let Self { mut at, number, copies } = self;
         let epoch = at.epoch.plus(1);
         let copied: u64 = copies.iter().map(|frame| frame_len(frame.bytes.len())).sum();
-        let capacity = settings.segment_bytes_min.max(copied + FRAME_LEN_MAX + SECTOR as u64);
+        // No rounding: a spare of the shortest length holds some copies as well.
+        let frames = copied + FRAME_LEN_MAX + 2 * SECTOR as u64;
+        let capacity = settings.segment_bytes_min.max(frames + footer_len_max(2 * frames));
         let header = SegmentHeader { log, number, epoch, capacity };
         let mut offset = SECTOR as u64;
         let mut index = Index::default();
@@ -359,8 +459,10 @@ impl Opening {
     fn after<F: File>(tail: &Tail<F>) -> Result<Self, LogError> {
         let last = tail.segment.header.number;
         // A segment that holds nothing but an opening may have a name that is not durable, though
-        // its directory could be listed. So it is made anew, of what it shows.
-        let number = if tail.only_opened { last } else { last + 1 };
+        // its directory could be listed. So it is made anew, of what it shows. So is one of whose
+        // frames none is proven: a footer would take the place of its first.
+        let is_proven = tail.unproven.first().is_none_or(|(offset, _)| *offset > SECTOR as u64);
+        let number = if tail.only_opened || !is_proven { last } else { last + 1 };
         let mut window = Window::new();
         let mut copies = Vec::new();
         let mut at = None;
@@ -392,6 +494,10 @@ impl<D: Disk> Reader for FileLog<D> {
         self.reader.now_limit()
     }
 
+    fn epoch(&self) -> Epoch {
+        self.reader.epoch()
+    }
+
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
         self.reader.read(from)
     }
@@ -408,26 +514,31 @@ impl<D: Disk> Reader for FileLog<D> {
 impl<D: Disk> Log for FileLog<D> {
     fn take_epoch(&mut self) -> Result<Epoch, LogError> {
         if let Some(taken) = self.epoch {
-            if self.state != State::Ready {
+            if self.under_way() > 0 {
                 return Err(LogError::Closed);
             }
-            // Another writer on this handle: a frame of its own says so, durably.
+            // Another writer on this handle: its first frame says so, durably.
             let epoch = taken.plus(1);
-            let (first, now_limit) = (self.at.next, self.at.now_limit);
-            let watermark = Position::new(first.get() - 1);
-            let (now, bytes) = (now_limit, Vec::new());
-            let says = Frame { epoch, first, events: 0, now, now_limit, watermark, bytes };
-            if self.write_through(says)? != Finish::Durable {
+            self.epoch = Some(epoch);
+            let begun = self.append(self.mark(epoch));
+            if begun.is_err() {
+                self.epoch = Some(taken);
+            }
+            begun?;
+            if self.wait() != Finish::Durable {
                 return Err(LogError::Closed);
             }
-            self.at.epoch = epoch;
         }
         self.epoch = Some(self.at.epoch);
         Ok(self.at.epoch)
     }
 
+    fn depth(&self) -> usize {
+        self.writer.depth()
+    }
+
     fn append(&mut self, frame: Frame) -> Result<(), LogError> {
-        if self.state != State::Ready {
+        if self.state != State::Ready || self.under_way() == self.depth() {
             return Err(LogError::Closed);
         }
         if self.epoch != Some(frame.epoch) {
@@ -437,33 +548,25 @@ impl<D: Disk> Log for FileLog<D> {
         if frame.first != self.at.next {
             return Err(LogError::NotNext { next: self.at.next, found: frame.first });
         }
-        let begun = self.begin_append(frame);
+        let begun = self.begin_append(&frame);
         self.close_unless_full(begun)
     }
 
     fn finish(&mut self) -> Option<Finish> {
-        if let State::Writing { end, first } = self.state {
-            let finish = self.writer.poll()?;
-            if finish == Finish::Durable {
-                self.ended(end, first);
-            }
-            self.state = State::Ended(finish);
-        }
-        let State::Ended(finish) = self.state else { return None };
-        self.state = if finish == Finish::Durable { State::Ready } else { State::Closed };
-        Some(finish)
+        self.ended.pop_front().or_else(|| self.poll())
     }
 
     fn room(&self) -> u64 {
         if self.state == State::Closed {
             return 0;
         }
-        let left = self.current.header.capacity - self.offset;
-        // A frame that does not fit into what is left of a segment wastes it.
+        let left = self.current.frames_end().saturating_sub(self.offset);
+        // A frame that does not fit into what is left of a segment wastes it. The next one begins
+        // with its header and, where time has to be carried over, with a frame for that.
         let behind = self.next.as_ref().map_or(0, |next| {
-            next.header.capacity - SECTOR as u64 + left.saturating_sub(FRAME_LEN_MAX)
+            next.frames_end() - 2 * SECTOR as u64 + left.saturating_sub(FRAME_LEN_MAX)
         });
-        left.max(behind)
+        left.max(behind).saturating_sub(MARKS_LEN)
     }
 
     fn room_of(&self, entry_len: usize) -> u64 {
@@ -474,14 +577,14 @@ impl<D: Disk> Log for FileLog<D> {
         if self.state == State::Closed {
             return Err(LogError::Closed);
         }
-        let left = self.current.header.capacity - self.offset;
+        let left = self.current.frames_end().saturating_sub(self.offset);
         let result = if self.next.is_some() {
             // A log that fills segments gets a second one ahead.
             match self.rolled {
                 0 => Ok(false),
                 _ => self.ahead.fill(self.capacity).map(|is_ready| !is_ready),
             }
-        } else if self.ahead.has_spare() || left < FRAME_LEN_MAX.max(self.capacity / 2) {
+        } else if self.ahead.has_spare() || left < LEFT_LEAST {
             self.make_next().map(|()| true)
         } else {
             self.ahead.fill(self.capacity).map(|_| true)
@@ -492,13 +595,14 @@ impl<D: Disk> Log for FileLog<D> {
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
         let (first, next) = self.bounds();
         if self.epoch.is_some() || self.state != State::Ready || first != next || next.get() > 1 {
             return Err(LogError::NotEmpty);
         }
-        let adopted = self.adopt_all(start, frames);
+        let adopted = self.adopt_all(start, epoch, frames);
         if adopted.is_err() {
             self.state = State::Closed;
         }
@@ -506,22 +610,32 @@ impl<D: Disk> Log for FileLog<D> {
     }
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {
-        loop {
-            let (number, first) = {
-                let durable = self.reader.durable();
-                let behind = durable.sealed.get(1).map_or(durable.current_first, |next| next.first);
-                match durable.sealed.first() {
-                    Some(segment) if behind <= before => (segment.number, segment.first),
-                    _ => return Ok(durable.first()),
-                }
+        let (dropped, first, kept) = {
+            let durable = self.reader.durable();
+            let sealed = &durable.sealed;
+            let behind = |index: usize| {
+                sealed.get(index + 1).map_or(durable.current_first, |next| next.first)
             };
-            // One at a time, oldest first, each durably: no crash leaves a gap.
-            let path = self.dir.join(segment_name(number));
-            let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(&self.dir));
-            self.close_unless_full(removed.map_err(failed))?;
-            let durable = &mut *self.reader.durable_mut();
-            durable.sealed.retain(|segment| (segment.number, segment.first) != (number, first));
+            // The last segment with a durable frame stays: an opening finds the end by it.
+            let most =
+                sealed.len() - usize::from(durable.end == SECTOR as u64 && !sealed.is_empty());
+            let count = (0..most).take_while(|index| behind(*index) <= before).count();
+            let first = sealed.get(count).map_or(self.current.header.number, |next| next.number);
+            let dropped: Vec<_> = sealed[..count].iter().map(|segment| segment.number).collect();
+            let kept = count.checked_sub(1).map_or(durable.first(), behind);
+            (dropped, first, kept)
+        };
+        if dropped.is_empty() {
+            return Ok(kept);
         }
+        if self.state == State::Closed {
+            return Err(LogError::Closed);
+        }
+        // First, so that no reader takes what is dropped for lost.
+        self.reader.durable_mut().sealed.drain(..dropped.len());
+        let removed = self.drop_segments(&dropped, first);
+        self.close_unless_full(removed)?;
+        Ok(kept)
     }
 
     fn reader(&self) -> Arc<dyn Reader + Send + Sync> {
@@ -535,7 +649,7 @@ fn seal<F: File>(segment: &Segment<F>, footer: &Footer) -> Result<(), LogError> 
     let bytes = footer.encode(segment.seed);
     let len = footer.offset + bytes.len() as u64;
     segment.file.write_at(footer.offset, &bytes).map_err(failed)?;
-    segment.file.sync().map_err(failed)?;
+    segment.file.sync().map_err(unsynced)?;
     if len < segment.header.capacity {
         segment.file.set_len(len).map_err(failed)?;
     }

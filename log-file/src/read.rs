@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use quipu_core::disk::Disk;
 use quipu_core::log::{Anchor, Frame, LogError, Reader};
-use quipu_core::words::{Position, Timestamp};
+use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::footer::{Footer, Index};
 use crate::layout::{FrameHeader, LogId, SECTOR};
@@ -29,6 +29,8 @@ pub(crate) struct Durable<F> {
     pub(crate) anchor: Anchor,
     /// The greatest durable `now_limit`.
     pub(crate) now_limit: Timestamp,
+    /// The last writer's.
+    pub(crate) epoch: Epoch,
 }
 
 /// A segment that gets no more frames.
@@ -82,6 +84,10 @@ impl<D: Disk> Reader for FileReader<D> {
 
     fn now_limit(&self) -> Timestamp {
         self.durable().now_limit
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.durable().epoch
     }
 
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
@@ -192,7 +198,11 @@ impl<D: Disk> FileReader<D> {
         let open = place.open.iter().position(|(segment, ..)| segment.header.number == number);
         let opened = match open {
             Some(index) => place.open.remove(index),
-            None => self.open(number, &mut place.window)?,
+            // The writer may have dropped it a moment ago.
+            None => self.open(number, &mut place.window).map_err(|error| {
+                let first = self.durable().first();
+                if position < first { LogError::Trimmed(first) } else { error }
+            })?,
         };
         let within =
             Within { segment: opened.0.clone(), end: opened.1, from: opened.2.look_from(position) };

@@ -7,6 +7,7 @@ use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError, File};
 use quipu_core::log::LogError;
 
+use crate::footer::footer_len_max;
 use crate::layout::{
     FORMAT, FrameHeader, HEADER_LEN, LogId, NotSegment, SECTOR, SegmentHeader, checksum,
     segment_name,
@@ -79,6 +80,11 @@ impl<F: File> Segment<F> {
         Ok(Self { header, seed: header.seed(), path, file: Arc::new(file) })
     }
 
+    /// Up to where frames may lie: behind that is the footer's room.
+    pub(crate) fn frames_end(&self) -> u64 {
+        self.header.capacity.saturating_sub(footer_len_max(self.header.capacity))
+    }
+
     pub(crate) fn byte_len(&self) -> Result<u64, LogError> {
         self.file.byte_len().map_err(failed)
     }
@@ -121,7 +127,6 @@ impl Window {
             && offset + len as u64 <= self.start + self.bytes.len() as u64;
         if !held {
             let wanted = clamp(end.saturating_sub(offset), len.max(ahead));
-            self.bytes.clear();
             self.bytes.resize(wanted, 0);
             (self.number, self.start) = (segment.header.number, offset);
             if let Err(error) = segment.file.read_at(offset, &mut self.bytes) {
@@ -192,6 +197,11 @@ fn clamp(most: u64, len: usize) -> usize {
 
 pub(crate) fn damaged(path: &Path, offset: u64, why: impl Into<String>) -> LogError {
     LogError::Damaged(Damage::new(path, offset, why))
+}
+
+/// A sync that failed, for whatever reason: also where there was no room it is final.
+pub(crate) fn unsynced(error: DiskError) -> LogError {
+    LogError::Failed(error.to_string())
 }
 
 pub(crate) fn failed(error: DiskError) -> LogError {

@@ -1,5 +1,6 @@
 //! What can be set, with its defaults.
 
+use crate::footer::footer_len_max;
 use crate::layout::{FRAME_LEN_MAX, SECTOR};
 
 /// How a log lays out its files.
@@ -19,9 +20,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The shortest that a segment can be: the largest frame fits into every one.
+    /// The shortest that a segment can be: the largest frame fits into every one, with what
+    /// stands before and behind it.
     pub const SEGMENT_BYTES_LEAST: u64 =
-        (FRAME_LEN_MAX + SECTOR as u64).next_multiple_of(SEGMENT_STEP);
+        (FRAME_LEN_MAX + 2 * SECTOR as u64 + footer_len_max(FRAME_LEN_MAX + SEGMENT_STEP))
+            .next_multiple_of(SEGMENT_STEP);
 
     /// The settings with lengths that can be had.
     pub(crate) fn sane(&self) -> Self {

@@ -13,7 +13,7 @@ use quipu_core::log::{Anchor, Frame, LogError};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::footer::{Footer, Index};
-use crate::layout::{FrameHeader, LogId, SECTOR, segment_name};
+use crate::layout::{FrameHeader, HEADER_LEN, LogId, SECTOR, segment_name};
 use crate::segment::{Found, Segment, Window, damaged};
 
 /// The end of a log as its files show it.
@@ -181,7 +181,21 @@ impl<F: File> Tail<F> {
             unproven.push((offset, header));
             offset += len;
         }
+        // A footer is written once all before it is durable, and the next segment has its name.
+        let footer = Footer::at(&segment, offset)?;
+        let is_sealed = footer.is_some_and(|footer| footer.last_number + 1 == at.number);
+        if is_sealed {
+            unproven.clear();
+            if later.is_empty() {
+                let next = segment.header.number + 1;
+                let path = segment.path.with_file_name(segment_name(next));
+                return Err(damaged(&path, 0, "this segment of the log is missing"));
+            }
+        }
         only_opened &= opened;
+        if file_len < segment.header.capacity && !is_sealed {
+            return Err(too_short(&segment, file_len));
+        }
         let tail = Self { segment, end: offset, index, unproven, only_opened, first, at };
         tail.check_cut(file_len, later, stop, window)?;
         Ok(tail)
@@ -206,24 +220,14 @@ impl<F: File> Tail<F> {
             if len < segment.header.capacity {
                 return Err(too_short(segment, len));
             }
+            // What an opening makes has its frame before it has its name, and an epoch above all.
+            let is_opened = segment.header.epoch > self.at.epoch;
+            if is_opened {
+                return Err(segment.damaged(SECTOR as u64, "the first frame is damaged"));
+            }
             if proof_behind(segment, SECTOR as u64, len, number, window)? {
                 let why = "the first frame is damaged, and a later one says that it was durable";
                 return Err(segment.damaged(SECTOR as u64, why));
-            }
-        }
-        // A segment is cut only behind a footer, and that only once the next one was made.
-        if file_len < self.segment.header.capacity {
-            let footer = Footer::read(&self.segment)?;
-            let fits = footer.is_some_and(|footer| {
-                footer.offset == self.end && footer.last_number + 1 == number
-            });
-            if !fits {
-                return Err(too_short(&self.segment, file_len));
-            }
-            if later.is_empty() {
-                let next = self.segment.header.number + 1;
-                let path = self.segment.path.with_file_name(segment_name(next));
-                return Err(damaged(&path, 0, "this segment of the log is missing"));
             }
         }
         Ok(())
@@ -248,9 +252,10 @@ fn proof_behind<F: File>(
 ) -> Result<bool, LogError> {
     let mut offset = from;
     while offset < end {
-        if let Found::Header(header) = window.find(segment, offset, end, Window::AHEAD)?
-            && header.proves >= number
-        {
+        let bytes = window.get(segment, offset, HEADER_LEN, end, Window::AHEAD)?;
+        let header =
+            bytes.first_chunk().and_then(|bytes| FrameHeader::decode(bytes, segment.seed, offset));
+        if header.is_some_and(|header| header.proves >= number) {
             return Ok(true);
         }
         offset += SECTOR as u64;

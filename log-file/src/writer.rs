@@ -1,27 +1,30 @@
-//! Writes one frame at a time: small ones at once, large ones on a thread of its own.
+//! Writes frames: small ones at once, large ones on a thread of its own.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use quipu_core::disk::{AlignedBytes, DiskError, File};
 use quipu_core::log::Finish;
 
-/// Writes frames. At most one is under way.
+/// How many frames may be under way where a thread writes them: one is written, and the next one
+/// lies ready, so that the thread goes on without waiting for anybody.
+pub(crate) const DEPTH: usize = 2;
+
+/// Writes frames, one after the other.
 pub(crate) struct Writer<F> {
-    /// What is packed next, or was written last.
+    /// What is packed next.
     buffer: AlignedBytes,
+    /// What was written, for the frame after that.
+    spare: AlignedBytes,
     /// From which length on frames go to the thread.
     beside_bytes: Option<usize>,
     thread: Option<Thread<F>>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Idle,
-    Beside,
-    Ended(Finish),
+    /// How many frames are with the thread.
+    beside: usize,
+    /// How frames ended, those of which nobody has asked yet.
+    ended: VecDeque<Finish>,
 }
 
 struct Thread<F> {
@@ -38,7 +41,19 @@ struct Job<F> {
 
 impl<F: File> Writer<F> {
     pub(crate) fn new(beside_bytes: Option<usize>) -> Self {
-        Self { buffer: AlignedBytes::default(), beside_bytes, thread: None, state: State::Idle }
+        Self {
+            buffer: AlignedBytes::default(),
+            spare: AlignedBytes::default(),
+            beside_bytes,
+            thread: None,
+            beside: 0,
+            ended: VecDeque::with_capacity(DEPTH),
+        }
+    }
+
+    /// How many frames may be under way.
+    pub(crate) fn depth(&self) -> usize {
+        if self.beside_bytes.is_some() { DEPTH } else { 1 }
     }
 
     /// Where the next frame is packed.
@@ -48,54 +63,63 @@ impl<F: File> Writer<F> {
 
     /// Begins to write what was packed.
     pub(crate) fn begin(&mut self, file: &Arc<F>, offset: u64) {
-        if self.beside_bytes.is_none_or(|least| self.buffer.len() < least) {
-            self.state = State::Ended(write(&**file, offset, &self.buffer));
+        let is_small = self.beside_bytes.is_none_or(|least| self.buffer.len() < least);
+        if is_small && self.beside == 0 {
+            self.ended.push_back(write(&**file, offset, &self.buffer));
             return;
         }
         let thread = self.thread.get_or_insert_with(Thread::start);
-        let bytes = core::mem::take(&mut self.buffer);
+        let bytes = core::mem::replace(&mut self.buffer, core::mem::take(&mut self.spare));
         let job = Job { file: Arc::clone(file), offset, bytes };
-        let sent = thread.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        self.state = if sent { State::Beside } else { State::Ended(Finish::Unknown) };
+        if thread.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()) {
+            self.beside += 1;
+        } else {
+            self.ended.push_back(Finish::Unknown);
+        }
     }
 
     /// Writes what was packed, and leaves its sync to a later frame.
     pub(crate) fn write_only(&mut self, file: &F, offset: u64) {
         let written = file.write_at(offset, &self.buffer);
-        self.state = State::Ended(if written.is_ok() { Finish::Durable } else { Finish::Failed });
+        self.ended.push_back(if written.is_ok() { Finish::Durable } else { Finish::Failed });
     }
 
-    /// How the frame under way ended, once it has.
+    /// How the oldest frame under way ended, once it has.
     pub(crate) fn poll(&mut self) -> Option<Finish> {
-        if self.state == State::Beside {
-            let thread = self.thread.as_ref()?;
-            match thread.done.try_recv() {
-                Ok((bytes, finish)) => self.ended(bytes, finish),
-                Err(std::sync::mpsc::TryRecvError::Empty) => return None,
-                Err(std::sync::mpsc::TryRecvError::Disconnected) => {
-                    self.state = State::Ended(Finish::Unknown);
-                }
-            }
+        if let Some(finish) = self.ended.pop_front() {
+            return Some(finish);
         }
-        let State::Ended(finish) = self.state else { return None };
-        self.state = State::Idle;
-        Some(finish)
+        let thread = self.thread.as_ref().filter(|_| self.beside > 0)?;
+        match thread.done.try_recv() {
+            Ok(done) => Some(self.take(done)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(self.lost()),
+        }
     }
 
-    /// Waits until the frame under way has ended, well or not.
+    /// Waits until the oldest frame under way has ended, well or not.
     pub(crate) fn wait(&mut self) {
-        if self.state != State::Beside {
+        if self.beside == 0 || !self.ended.is_empty() {
             return;
         }
-        match self.thread.as_ref().map(|thread| thread.done.recv()) {
-            Some(Ok((bytes, finish))) => self.ended(bytes, finish),
-            _ => self.state = State::Ended(Finish::Unknown),
-        }
+        let done = self.thread.as_ref().map(|thread| thread.done.recv());
+        let finish = match done {
+            Some(Ok(done)) => self.take(done),
+            _ => self.lost(),
+        };
+        self.ended.push_back(finish);
     }
 
-    fn ended(&mut self, bytes: AlignedBytes, finish: Finish) {
-        self.buffer = bytes;
-        self.state = State::Ended(finish);
+    fn take(&mut self, (bytes, finish): (AlignedBytes, Finish)) -> Finish {
+        self.beside -= 1;
+        self.spare = bytes;
+        finish
+    }
+
+    /// The thread has died, and with it what it knew.
+    fn lost(&mut self) -> Finish {
+        self.beside -= 1;
+        Finish::Unknown
     }
 }
 
@@ -108,12 +132,16 @@ fn write<F: File>(file: &F, offset: u64, bytes: &[u8]) -> Finish {
 
 impl<F: File> Thread<F> {
     fn start() -> Self {
-        let (jobs, todo) = sync_channel::<Job<F>>(1);
-        let (tell, done) = sync_channel(1);
+        let (jobs, todo) = sync_channel::<Job<F>>(DEPTH);
+        let (tell, done) = sync_channel(DEPTH);
         let work = move || {
+            let mut before = Finish::Durable;
             for Job { file, offset, bytes } in todo {
-                let finish = write(&*file, offset, &bytes);
-                if tell.send((bytes, finish)).is_err() {
+                // What follows a frame that failed is not written at all.
+                if before == Finish::Durable {
+                    before = write(&*file, offset, &bytes);
+                }
+                if tell.send((bytes, before)).is_err() {
                     break;
                 }
             }

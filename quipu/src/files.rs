@@ -59,9 +59,33 @@ impl Default for Options {
             log: LogKind::Files,
             files: quipu_log_file::Settings::default(),
             log_cache_bytes: 16 << 20,
-            store: store::Settings::default(),
+            store: store::Settings { pacing: Pacing::spread(), ..store::Settings::default() },
             limits: Limits::default(),
         }
+    }
+}
+
+impl Options {
+    /// Shares a budget of memory out, and gives what is left of it for the streams that shards
+    /// keep at hand.
+    ///
+    /// | share | |
+    /// |---|---|
+    /// | 1/8 | redb's cache |
+    /// | 1/32 | what is held back to leave in order |
+    /// | 1/8, and as much again while it is written | rows that no checkpoint has brought onto the disk |
+    /// | 1/4 | recovery, which ends before shards begin |
+    /// | 1/4 | streams at hand |
+    /// | the rest | filters, frames under way, and what an allocator keeps |
+    #[must_use]
+    pub fn within(budget: usize) -> (Self, usize) {
+        let mut options = Self::default();
+        options.store.cache_bytes = budget / 8;
+        options.store.pacing.window_bytes = (budget / 32).min(options.store.pacing.window_bytes);
+        options.store.checkpoint_bytes = budget / 8;
+        options.limits = Limits { memory: budget / 4, pending: budget / 8 };
+        options.log_cache_bytes = (budget / 32).max(1 << 20);
+        (options, budget / 4)
     }
 }
 
@@ -112,10 +136,7 @@ impl<D: Disk> Files<D> {
         let manifest = Manifest { format: FORMAT, is_whole: false, id, log, origin, stopped };
         manifest.write(&disk)?;
         for dir in [LOG, STORE] {
-            match disk.create_dir(Path::new(dir)) {
-                Err(DiskError::AlreadyExists(_)) => {}
-                made => made?,
-            }
+            disk.create_dir(Path::new(dir))?;
         }
         disk.sync_dir(Path::new(""))?;
         let log = open_log(&disk, &manifest, options, true)?;
@@ -140,6 +161,8 @@ impl<D: Disk> Files<D> {
             return Err(OpenError::NoLog(LOG));
         }
         check_closed(&disk, &manifest, options)?;
+        // If the sync failed that should have made its name durable, it is seen and not there.
+        manifest.write(&disk)?;
         let log = open_log(&disk, &manifest, options, false)?;
         match disk.create_dir(Path::new(STORE)) {
             Ok(()) => disk.sync_dir(Path::new(""))?,
@@ -194,6 +217,7 @@ impl<D: Disk> Files<D> {
             anchor: log.anchor_before(position.plus(1))?,
             start,
             now_limit: log.now_limit(),
+            epoch: log.epoch(),
         };
         Ok(BackupJob { manifest, log, snapshot })
     }
@@ -202,13 +226,18 @@ impl<D: Disk> Files<D> {
     /// rows stands in for it that is durable and has been read again. Gives the first position
     /// that is kept.
     pub fn trim(&mut self, before: Position) -> Result<Position, OpenError> {
-        let copied = self.copy_rows()?;
-        Ok(self.log.trim(before.min(copied.plus(1)))?)
+        let before = before.min(self.write_base()?.plus(1));
+        loop {
+            // A log may drop some of it at a time. It is one copy that stands in for all.
+            let (first, _) = self.log.bounds();
+            if self.log.trim(before)? == first {
+                return Ok(first);
+            }
+        }
     }
 
-    /// Writes the copy of all rows that stands in for history that is not kept, and reads it
-    /// again. Gives the position that it is of.
-    pub(crate) fn copy_rows(&mut self) -> Result<Position, OpenError> {
+    /// Makes the copy of all rows that stands in for history. Gives its position.
+    pub(crate) fn write_base(&mut self) -> Result<Position, OpenError> {
         let copy = self.begin_backup()?;
         backup::to_file(&self.disk, BASE_NEW, BASE, |out| copy.write_rows(out))?;
         check_base(&self.disk)?;
@@ -266,6 +295,10 @@ fn check_is_empty<D: Disk>(disk: &D) -> Result<(), OpenError> {
 }
 
 /// Removes what is left of a ledger that was never whole.
+///
+/// The directories go too. If the sync failed that should have made their names durable, nobody
+/// can make up for it: the next one ends well and writes nothing. A name that is given anew is
+/// one that a sync is still to cover.
 fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
     for dir in [LOG, STORE] {
         let dir = Path::new(dir);
@@ -277,6 +310,13 @@ fn clear<D: Disk>(disk: &D) -> Result<(), OpenError> {
             disk.remove(&dir.join(name))?;
         }
         disk.sync_dir(dir)?;
+        disk.remove_dir(dir)?;
+    }
+    for name in [BASE, BASE_NEW] {
+        match disk.remove(Path::new(name)) {
+            Err(DiskError::NotFound(_)) => {}
+            removed => removed?,
+        }
     }
     for name in disk.list(Path::new(""))? {
         match name.as_str() {
@@ -295,7 +335,7 @@ pub(crate) fn has_log<D: Disk>(disk: &D, kind: LogKind) -> Result<bool, OpenErro
     };
     Ok(match kind {
         LogKind::Files => names.iter().any(|name| name.ends_with(".seg")),
-        LogKind::Redb => names.iter().any(|name| LOG_REDB.ends_with(name.as_str())),
+        LogKind::Redb => names.iter().any(|name| Path::new(LOG).join(name) == Path::new(LOG_REDB)),
     })
 }
 

@@ -41,6 +41,10 @@ impl<D: Disk> Reader for AnyLog<D> {
         self.log().now_limit()
     }
 
+    fn epoch(&self) -> Epoch {
+        self.log().epoch()
+    }
+
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
         self.log().read(from)
     }
@@ -57,6 +61,10 @@ impl<D: Disk> Reader for AnyLog<D> {
 impl<D: Disk> Log for AnyLog<D> {
     fn take_epoch(&mut self) -> Result<Epoch, LogError> {
         self.log_mut().take_epoch()
+    }
+
+    fn depth(&self) -> usize {
+        self.log().depth()
     }
 
     fn append(&mut self, frame: Frame) -> Result<(), LogError> {
@@ -86,9 +94,10 @@ impl<D: Disk> Log for AnyLog<D> {
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
-        self.log_mut().adopt(start, frames)
+        self.log_mut().adopt(start, epoch, frames)
     }
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {

@@ -109,6 +109,11 @@ impl<D: Disk> Disk for Overlay<D> {
         }
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError> {
+        let why = "nobody who looks takes a directory away".to_owned();
+        Err(DiskError::Failed { path: path.to_owned(), why })
+    }
+
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
         let mut listed = match self.below.list(dir) {
             Err(DiskError::NotFound(_)) => Vec::new(),

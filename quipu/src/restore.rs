@@ -61,7 +61,7 @@ pub fn restore<D: Disk, R: io::Read>(
                     progress(Step::History(frame.last()));
                 }
             });
-            Ok(files.log.adopt(of.start, &mut frames)?)
+            Ok(files.log.adopt(of.start, of.epoch, &mut frames)?)
         })?;
         // A backup without history begins behind what it is of.
         if files.log.anchor() != of.anchor {
@@ -78,11 +78,11 @@ pub fn restore<D: Disk, R: io::Read>(
             Ok(files.store.fill(&mut rows, of.position)?)
         })?;
         progress(Step::Rows(count));
-        if of.start.position > Position::ZERO {
-            // History before that was trimmed already, and is not in the backup either.
-            files.copy_rows()?;
-        }
         keep_time(&mut files.log, of.now_limit)?;
+        if of.start.position > Position::ZERO {
+            // Of a trimmed ledger: nothing that it dropped can be replayed here either.
+            files.write_base()?;
+        }
         settle(files, registry, options, now.max(of.now_limit), progress)
     })
 }

@@ -32,6 +32,8 @@ pub struct RedbFile {
 trait Room: Send + Sync {
     fn has(&self, bytes: u64, largest: u64) -> bool;
     fn reserve(&self, bytes: u64, largest: u64) -> Result<(), Trouble>;
+    fn release(&self) -> Result<(), Trouble>;
+    fn redb_len(&self) -> u64;
 }
 
 impl<F: File> Room for PagedFile<F> {
@@ -41,6 +43,14 @@ impl<F: File> Room for PagedFile<F> {
 
     fn reserve(&self, bytes: u64, largest: u64) -> Result<(), Trouble> {
         Self::reserve(self, bytes, largest)
+    }
+
+    fn release(&self) -> Result<(), Trouble> {
+        Self::release(self)
+    }
+
+    fn redb_len(&self) -> u64 {
+        Self::redb_len(self)
     }
 }
 
@@ -140,6 +150,17 @@ impl RedbFile {
     /// that a commit finds full.
     pub fn reserve(&self, bytes: u64, largest: u64) -> Result<(), Trouble> {
         self.room.reserve(bytes, largest)
+    }
+
+    /// Gives back what was taken ahead of need and not used.
+    pub fn release(&self) -> Result<(), Trouble> {
+        self.room.release()
+    }
+
+    /// How long redb takes the file to be, in bytes.
+    #[must_use]
+    pub fn redb_len(&self) -> u64 {
+        self.room.redb_len()
     }
 
     /// Closes the file, and says whether that went well. Dropping it does not say.

@@ -221,12 +221,13 @@ fn list_front(book: Book, kind: Kind, index: u8, bytes: &mut Vec<u8>) {
 }
 
 fn escape(key: &[u8], bytes: &mut Vec<u8>) {
-    for byte in key {
-        bytes.push(*byte);
-        if *byte == 0 {
-            bytes.push(255);
-        }
+    let mut rest = key;
+    while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
+        bytes.extend_from_slice(&rest[..=zero]);
+        bytes.push(255);
+        rest = &rest[zero + 1..];
     }
+    bytes.extend_from_slice(rest);
 }
 
 fn number_of(key: &[u8]) -> Result<Number, Corrupt> {

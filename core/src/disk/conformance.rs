@@ -30,6 +30,7 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     lengths_change_with_zeros(place());
     a_rename_takes_one_step(place());
     a_removed_file_is_gone(place());
+    a_directory_goes_when_it_is_empty(place());
     a_directory_is_locked_once(place());
     what_is_synced_survives_a_crash(place());
     names_survive_once_their_directory_is_synced(place());
@@ -81,6 +82,7 @@ fn a_new_disk_is_empty<P: Place>(mut place: P) {
     assert_eq!(disk.list(path("no")).expect_err("no such directory"), not_found(&place, "no"));
     assert_eq!(disk.open(path("no")).err(), Some(not_found(&place, "no")));
     assert_eq!(disk.remove(path("no")), Err(not_found(&place, "no")));
+    assert_eq!(disk.remove_dir(path("no")), Err(not_found(&place, "no")));
     assert_eq!(disk.rename(path("no"), path("yes")), Err(not_found(&place, "no")));
     assert_eq!(disk.sync_dir(path("no")), Err(not_found(&place, "no")));
     assert_eq!(disk.try_lock(path("no")).err(), Some(not_found(&place, "no")));
@@ -218,6 +220,28 @@ fn a_removed_file_is_gone<P: Place>(mut place: P) {
     assert_eq!(content(&file), b"bytes", "whoever has it open may go on reading");
     let again = disk.create(path("file")).expect("the name is free");
     assert_eq!(content(&again), []);
+}
+
+fn a_directory_goes_when_it_is_empty<P: Place>(mut place: P) {
+    let disk = place.open();
+    disk.create_dir(path("dir")).expect("a directory");
+    write(&disk, "dir/file", b"bytes");
+    sync_dir(&disk, "dir");
+    sync_dir(&disk, "");
+    assert!(disk.remove_dir(path("dir")).is_err(), "something is in it");
+    assert!(disk.remove_dir(path("dir/file")).is_err(), "a file");
+    assert_eq!(content_of(&disk, "dir/file"), b"bytes", "nothing has changed");
+    disk.remove(path("dir/file")).expect("removed");
+    disk.remove_dir(path("dir")).expect("removed");
+    assert_eq!(list(&disk, ""), [""; 0]);
+    assert!(disk.create(path("dir/file")).is_err(), "its directory is not there");
+    disk.create_dir(path("dir")).expect("the name is free");
+    write(&disk, "dir/other", b"other");
+    sync_dir(&disk, "dir");
+    sync_dir(&disk, "");
+    place.crash(disk);
+    let disk = place.open();
+    assert_eq!(list(&disk, "dir"), ["other"]);
 }
 
 fn a_directory_is_locked_once<P: Place>(mut place: P) {

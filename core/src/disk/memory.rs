@@ -295,6 +295,20 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError> {
+        let mut state = self.state();
+        match state.live.names.get(path) {
+            Some(Node::Dir) => {}
+            Some(Node::File(_)) => return Err(failed(path, "a file, not a directory")),
+            None => return Err(DiskError::NotFound(path.to_owned())),
+        }
+        if state.live.names.keys().any(|name| parent(name) == path) {
+            return Err(failed(path, "the directory is not empty"));
+        }
+        state.change(Change::Unname { path: path.to_owned() });
+        Ok(())
+    }
+
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
         let state = self.state();
         state.dir(dir)?;

@@ -75,6 +75,9 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// Makes a directory in one that is there. Fails where the name is taken.
     fn create_dir(&self, path: &Path) -> Result<(), DiskError>;
 
+    /// Takes an empty directory's name away. Fails where anything is in it.
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError>;
+
     /// The names in a directory, sorted. Those that are not UTF-8 are nobody's here.
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError>;
 

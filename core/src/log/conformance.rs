@@ -21,7 +21,8 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     frames_come_back_as_they_were(place());
     what_is_durable_survives_a_crash(place());
     a_frame_continues_the_log(place());
-    one_append_is_under_way_at_a_time(place());
+    no_more_appends_are_under_way_than_the_log_takes(place());
+    appends_under_way_end_in_order(place());
     an_unfinished_append_is_whole_or_absent(place());
     an_append_needs_the_epoch_of_its_handle(place());
     a_stale_writer_cannot_append(place());
@@ -124,19 +125,57 @@ fn a_frame_continues_the_log<P: Place>(mut place: P) {
     append(&mut log, frame(epoch, Position::new(3), 1, 3, 64));
 }
 
-fn one_append_is_under_way_at_a_time<P: Place>(mut place: P) {
+fn no_more_appends_are_under_way_than_the_log_takes<P: Place>(mut place: P) {
     let mut log = place.open();
     let epoch = log.take_epoch().expect("an epoch");
     assert_eq!(log.finish(), None, "nothing is under way");
-    log.append(frame(epoch, Position::new(1), 2, 1, 600)).expect("the append begins");
-    for first in [1, 3] {
-        let early = frame(epoch, Position::new(first), 1, 2, 64);
-        assert_eq!(log.append(early), Err(LogError::Closed), "until its end was told");
+    let depth = log.depth() as u64;
+    assert!(depth > 0);
+    for index in 0..depth {
+        let next = frame(epoch, Position::new(1 + 2 * index), 2, 1, 600);
+        log.append(next).expect("the append begins");
     }
-    assert_eq!(wait(&mut log), Finish::Durable);
+    for first in [1, 3, 1 + 2 * depth] {
+        let early = frame(epoch, Position::new(first), 1, 2, 64);
+        assert_eq!(log.append(early), Err(LogError::Closed), "until an end was told");
+    }
+    for index in 0..depth {
+        assert_eq!(wait(&mut log), Finish::Durable);
+        assert!(log.bounds().1 >= Position::new(3 + 2 * index));
+    }
     assert_eq!(log.finish(), None, "an end is told once");
-    assert_eq!(log.bounds().1, Position::new(3));
-    append(&mut log, frame(epoch, Position::new(3), 1, 3, 64));
+    assert_eq!(log.bounds().1, Position::new(1 + 2 * depth));
+    append(&mut log, frame(epoch, Position::new(1 + 2 * depth), 1, 3, 64));
+}
+
+/// As many as the log takes, of all lengths, told late or at once.
+fn appends_under_way_end_in_order<P: Place>(mut place: P) {
+    let mut log = place.open();
+    let epoch = log.take_epoch().expect("an epoch");
+    let mut made = Vec::new();
+    let mut told = 0;
+    for round in 0..40_usize {
+        let len = [96, 70_000, 1 << 20, 600, 300_000][round % 5];
+        let next = frame(epoch, Position::new(1 + 3 * round as u64), 3, round as u8, len);
+        while made.len() - told == log.depth() || (round % 3 == 0 && told < made.len()) {
+            assert_eq!(wait(&mut log), Finish::Durable);
+            told += 1;
+            assert!(log.bounds().1 >= Position::new(1 + 3 * told as u64), "what was told is read");
+        }
+        log.append(next.clone()).expect("there is room for it");
+        made.push(next);
+    }
+    while told < made.len() {
+        assert_eq!(wait(&mut log), Finish::Durable);
+        told += 1;
+    }
+    assert_eq!(log.anchor(), made.iter().fold(Anchor::START, |anchor, frame| anchor.then(frame)));
+    place.crash(log);
+    let log = place.open();
+    for frame in &made {
+        let read = log.read(frame.first).expect("readable").expect("kept");
+        assert!(read == *frame, "the frame at {}", frame.first);
+    }
 }
 
 fn an_unfinished_append_is_whole_or_absent<P: Place>(mut place: P) {
@@ -226,6 +265,7 @@ fn epochs_rise_across_openings<P: Place>(mut place: P) {
         let mut log = place.open();
         let epoch = log.take_epoch().expect("an epoch");
         assert!(epoch > last, "{epoch} follows {last}");
+        assert_eq!(log.epoch(), epoch);
         last = epoch;
         place.crash(log);
     }
@@ -372,7 +412,7 @@ fn another_log_is_adopted_as_it_is<P: Place>(mut place: P, start: Anchor) {
         frames.push(made);
     }
     let mut log = place.open();
-    log.adopt(start, &mut frames.iter().cloned().map(Ok)).expect("it is new");
+    log.adopt(start, Epoch::new(11), &mut frames.iter().cloned().map(Ok)).expect("it is new");
     let check = |log: &P::Log| {
         assert_eq!(log.bounds(), (start.position.plus(1), end.position.plus(1)));
         assert_eq!(log.anchor(), end);
@@ -389,12 +429,12 @@ fn another_log_is_adopted_as_it_is<P: Place>(mut place: P, start: Anchor) {
     place.crash(log);
     let mut log = place.open();
     check(&log);
-    let again = log.adopt(start, &mut frames.iter().cloned().map(Ok));
+    let again = log.adopt(start, Epoch::new(11), &mut frames.iter().cloned().map(Ok));
     assert_eq!(again, Err(LogError::NotEmpty));
     place.crash(log);
     let mut log = place.open();
     let epoch = log.take_epoch().expect("an epoch");
-    assert!(epoch > Epoch::new(7), "{epoch} is above all that were adopted");
+    assert!(epoch > Epoch::new(11), "{epoch} is above all that were adopted");
     append(&mut log, frame(epoch, end.position.plus(1), 1, 1, 64));
     place.crash(log);
     assert_eq!(place.open().bounds().1, end.position.plus(2));

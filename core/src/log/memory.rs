@@ -125,6 +125,10 @@ impl Reader for MemoryLog {
         disk.frames.iter().map(|frame| frame.now_limit).max().unwrap_or_default()
     }
 
+    fn epoch(&self) -> Epoch {
+        self.disk().epoch
+    }
+
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
         let disk = self.disk();
         disk.kept(from)?;
@@ -200,6 +204,7 @@ impl Log for MemoryLog {
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
         let mut disk = self.disk();
@@ -207,6 +212,7 @@ impl Log for MemoryLog {
             return Err(LogError::NotEmpty);
         }
         disk.start = start;
+        disk.epoch = disk.epoch.max(epoch);
         for frame in frames {
             let frame = frame?;
             if frame.first != disk.next() {

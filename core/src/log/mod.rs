@@ -134,6 +134,9 @@ pub trait Reader {
     /// The greatest `now_limit` of any durable frame.
     fn now_limit(&self) -> Timestamp;
 
+    /// The epoch of the last writer that is known.
+    fn epoch(&self) -> Epoch;
+
     /// The durable frame that holds a position, or the first one behind it that holds events.
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError>;
 
@@ -152,20 +155,28 @@ pub trait Log: Reader {
     /// Takes over as the writer: gives an epoch above every other, and makes that durable.
     fn take_epoch(&mut self) -> Result<Epoch, LogError>;
 
-    /// Begins to append a frame at the log's next position, under the epoch that this handle
-    /// has taken; any other is fenced. One at a time: until [`finish`](Self::finish) has told
-    /// how it ended, the next one is refused with [`LogError::Closed`].
+    /// How many appends may be under way at a time.
+    fn depth(&self) -> usize {
+        1
+    }
+
+    /// Begins to append a frame at the log's next position, behind those that are under way,
+    /// under the epoch that this handle has taken; any other is fenced. One is under way until
+    /// [`finish`](Self::finish) has told how it ended; beyond [`depth`](Self::depth) the next one
+    /// is refused with [`LogError::Closed`]. They become durable one after the other: nothing is
+    /// written of one before the one before it is durable.
     fn append(&mut self, frame: Frame) -> Result<(), LogError>;
 
-    /// How the append that was begun ended; `None` while it is under way. Anything but
-    /// durable is final: this handle appends no more.
+    /// How the oldest append under way ended; `None` while none has. Anything but durable is
+    /// final: this handle appends no more, and none behind it becomes durable.
     fn finish(&mut self) -> Option<Finish>;
 
     /// A handle that reads what is durable, also what becomes durable later.
     fn reader(&self) -> Arc<dyn Reader + Send + Sync>;
 
     /// How many bytes entries may still take without asking the world for room, each entry
-    /// counted as [`room_of`](Self::room_of) counts it. Nothing is admitted beyond.
+    /// counted as [`room_of`](Self::room_of) counts it. Nothing is admitted beyond. Frames without
+    /// events need not be counted, as long as they are few.
     fn room(&self) -> u64;
 
     /// The most room that an entry of that many bytes can take, framed all by itself.
@@ -177,11 +188,12 @@ pub trait Log: Reader {
     fn tend(&mut self) -> Result<bool, LogError>;
 
     /// Fills a new log with another's history: every frame as it is, with its epoch, behind
-    /// `start`. Nobody has taken an epoch yet. All of it is durable once this returns; after a
-    /// failure the log is of no use.
+    /// `start`. Nobody has taken an epoch yet, and whoever does is above `epoch` and all that the
+    /// frames have. All of it is durable once this returns; after a failure the log is of no use.
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError>;
 

@@ -345,7 +345,12 @@ impl<P: Place> Twin<P> {
     fn drop_keys_before(&mut self, bucket: u32) {
         self.store_mut().drop_keys_before(bucket).expect("droppable");
         let end = bucket.to_be_bytes();
-        self.model.rows.retain(|(table, key), _| *table != Table::Key || key[..4] >= end[..]);
+        let is_old = |(table, key): &(Table, Vec<u8>)| *table == Table::Key && key[..4] < end[..];
+        let old: Vec<_> = self.model.rows.keys().filter(|place| is_old(place)).cloned().collect();
+        for (table, key) in old {
+            assert_eq!(self.get(table, &key), None, "a key before bucket {bucket} is dropped");
+            self.model.rows.remove(&(table, key));
+        }
     }
 
     /// Crashes and opens again; the model goes back to where the store has come to.

@@ -164,8 +164,9 @@ impl Checkpoint {
         Self(Box::new(write))
     }
 
-    /// Writes it. Gives the position that is durable then. A failure is final: the store takes
-    /// no further checkpoint.
+    /// Writes it. Gives the position that is durable then. [`StoreError::Full`] does no harm:
+    /// what was frozen is part of the next checkpoint. Any other failure is final: the store
+    /// takes no further checkpoint.
     pub fn run(self) -> Result<Position, StoreError> {
         (self.0)()
     }

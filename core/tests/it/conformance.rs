@@ -55,6 +55,10 @@ impl Reader for SlowLog {
         self.log.now_limit()
     }
 
+    fn epoch(&self) -> Epoch {
+        self.log.epoch()
+    }
+
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
         self.log.read(from)
     }
@@ -101,9 +105,10 @@ impl Log for SlowLog {
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
-        self.log.adopt(start, frames)
+        self.log.adopt(start, epoch, frames)
     }
 
     fn trim(&mut self, before: Position) -> Result<Position, LogError> {

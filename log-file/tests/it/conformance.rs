@@ -4,15 +4,16 @@ use std::path::Path;
 
 use quipu_core::disk::{Disk, Keep, MemoryDisk};
 use quipu_core::log::conformance::{Place, check};
-use quipu_log_file::{FileLog, LogId, Settings};
+use quipu_log_file::{FileLog, Settings};
+use quipu_sim::disk::{self as sim, SimDisk};
+
+use crate::promise::{ID, open_or_create};
 
 struct LogPlace {
     disk: MemoryDisk,
     settings: Settings,
     keep: Keep,
 }
-
-const ID: LogId = LogId([7; 16]);
 
 impl Place for LogPlace {
     type Log = FileLog<MemoryDisk>;
@@ -30,6 +31,35 @@ impl Place for LogPlace {
         // The process may still be writing when power goes.
         self.disk.crash(self.keep);
         drop(log);
+    }
+}
+
+struct SimPlace {
+    disk: SimDisk,
+    settings: Settings,
+    keep: sim::Keep,
+}
+
+impl Place for SimPlace {
+    type Log = FileLog<SimDisk>;
+
+    fn open(&mut self) -> Self::Log {
+        open_or_create(&self.disk, &self.settings).expect("it opens")
+    }
+
+    fn crash(&mut self, log: Self::Log) {
+        self.disk.lose_power();
+        drop(log);
+        self.disk = self.disk.image(self.keep);
+    }
+}
+
+#[test]
+fn it_is_one_whatever_a_crash_leaves() {
+    let keeps = [sim::Keep::Nothing, sim::Keep::First(1), sim::Keep::All];
+    for keep in keeps.into_iter().chain((0..3).map(sim::Keep::Torn)) {
+        let settings = Settings { beside_bytes: None, ..Settings::default() };
+        check(|| SimPlace { disk: SimDisk::new(), settings: settings.clone(), keep });
     }
 }
 

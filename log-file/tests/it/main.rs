@@ -1,3 +1,13 @@
 //! The file log under test.
 
 mod conformance;
+mod crash;
+mod failed_sync;
+mod full;
+mod lies;
+mod promise;
+mod random;
+mod reader;
+mod room;
+mod rot;
+mod truth;

@@ -7,7 +7,7 @@
 //!  48  what all history up to the position hashes to, 32 bytes
 //!  80  position before the first frame of the backup u64
 //!  88  what all history up to there hashes to, 32 bytes
-//! 120  zeros
+//! 120  epoch of the last writer u64 │ zeros
 //! 504  checksum u64: xxh3 of what lies before
 //! 512  block, block, …
 //!
@@ -28,7 +28,7 @@ pub use write::{to_file, write};
 
 use quipu_core::damage::Damage;
 use quipu_core::log::Anchor;
-use quipu_core::words::{Position, Timestamp};
+use quipu_core::words::{Epoch, Position, Timestamp};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::error::OpenError;
@@ -60,6 +60,8 @@ pub struct BackupManifest {
     pub start: Anchor,
     /// The time up to which answers may have been shown.
     pub now_limit: Timestamp,
+    /// The last writer's, which a restored ledger is above.
+    pub epoch: Epoch,
 }
 
 /// What a block holds.
@@ -81,6 +83,7 @@ impl BackupManifest {
         put(32, self.position.get());
         put(40, self.now_limit.ms());
         put(80, self.start.position.get());
+        put(120, self.epoch.get());
         out[48..80].copy_from_slice(&self.anchor.hash);
         out[88..120].copy_from_slice(&self.start.hash);
         let sum = xxh3_64(&out[..504]);
@@ -104,12 +107,18 @@ impl BackupManifest {
             return Err(OpenError::Newer { what, found: format, known: FORMAT });
         }
         let position = Position::new(word(32));
+        // There is always a next one.
+        if position.get() == u64::MAX || word(80) > position.get() {
+            let why = "the backup begins behind its end";
+            return Err(OpenError::Damaged(Damage::new(name, 0, why)));
+        }
         Ok(Self {
             ledger: LedgerId(bytes[16..32].try_into().expect("sixteen")),
             position,
             anchor: Anchor { position, hash: hash(48) },
             start: Anchor { position: Position::new(word(80)), hash: hash(88) },
             now_limit: Timestamp::from_ms(word(40)),
+            epoch: Epoch::new(word(120)),
         })
     }
 

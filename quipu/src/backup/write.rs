@@ -9,7 +9,7 @@ use quipu_core::records::Table;
 use quipu_core::store;
 use quipu_core::words::Position;
 
-use super::{BackupManifest, FRONT_LEN, ROWS_LEN, What, checksum};
+use super::{BackupManifest, FRONT_LEN, ROWS_LEN, What, checksum, open_file};
 use crate::error::OpenError;
 use crate::files::path;
 
@@ -124,29 +124,35 @@ fn failed(error: io::Error) -> OpenError {
     OpenError::Stream { what: "writing the backup", why: error.to_string() }
 }
 
-/// Lets `fill` write a file, which gets its name once it is whole and durable.
+/// Lets `fill` write a backup into a file, which gets its name once it is durable and has been
+/// read again: in its place may lie one that somebody needs.
 pub fn to_file<D: Disk>(
     disk: &D,
     new: &str,
     name: &str,
     fill: impl FnOnce(&mut dyn io::Write) -> Result<(), OpenError>,
 ) -> Result<(), OpenError> {
-    let (new, name) = (path(new), path(name));
-    match disk.remove(&new) {
+    let (new_path, name) = (path(new), path(name));
+    match disk.remove(&new_path) {
         Err(DiskError::NotFound(_)) => {}
         removed => removed?,
     }
-    let file = disk.create(&new)?;
+    let file = disk.create(&new_path)?;
     let filled = {
         let mut out = io::BufWriter::with_capacity(1 << 20, Sink { file: &file, offset: 0 });
         fill(&mut out).and_then(|()| io::Write::flush(&mut out).map_err(failed))
     };
-    if let Err(error) = filled.and_then(|()| Ok(file.sync()?)) {
+    let synced = filled.and_then(|()| Ok(file.sync()?));
+    let checked = synced.and_then(|()| {
+        file.forget();
+        open_file(disk, new)?.check(&mut |_| {})
+    });
+    if let Err(error) = checked {
         // It has no name that anybody looks for, so what is left of it harms nobody.
-        let _ = disk.remove(&new);
+        let _ = disk.remove(&new_path);
         return Err(error);
     }
-    disk.rename(&new, &name)?;
+    disk.rename(&new_path, &name)?;
     Ok(disk.sync_dir(name.parent().unwrap_or(Path::new("")))?)
 }
 

@@ -1,5 +1,6 @@
 //! What is in one file: pages that a copy of the file shares until one of the two changes.
 
+use std::hash::Hasher;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -127,6 +128,19 @@ impl Content {
     pub(super) fn lacks(&self, offset: usize, len: usize) -> usize {
         let lacks = |page: usize| self.pages.get(page).is_none_or(Page::is_hole);
         parts(offset, len).filter(|(page, ..)| lacks(*page)).count() * PAGE
+    }
+
+    /// Feeds its bytes into a hasher: equal ones are equal there, whatever room they have.
+    pub(super) fn hash(&self, into: &mut dyn Hasher) {
+        into.write_usize(self.len);
+        for (index, page) in self.pages.iter().enumerate() {
+            if let Page::Bytes(bytes) = page
+                && bytes[..] != [0; PAGE]
+            {
+                into.write_usize(index);
+                into.write(&bytes[..]);
+            }
+        }
     }
 
     /// Turns one bit over, if the byte is there.

@@ -22,8 +22,8 @@ pub enum Fault {
     ShortWrite(Option<usize>),
     /// A read fails.
     FailRead,
-    /// A name is not given, changed or taken: `create`, `create_dir`, `rename` or `remove`
-    /// fails and does nothing.
+    /// A name is not given, changed or taken: `create`, `create_dir`, `rename`, `remove` or
+    /// `remove_dir` fails and does nothing.
     FailName,
     /// What takes room finds none: a write or `allocate` to where no room was taken yet,
     /// `create`, `create_dir`. Nothing is done.

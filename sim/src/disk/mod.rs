@@ -26,6 +26,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -98,6 +99,8 @@ pub enum Act<'a> {
     },
     /// Takes a file's name away.
     Remove,
+    /// Takes an empty directory's name away.
+    RemoveDir,
 }
 
 /// What is called before each operation.
@@ -215,6 +218,12 @@ impl SimDisk {
         named.map(|(path, file)| (path.to_owned(), state.live.len(file) as u64)).collect()
     }
 
+    /// Feeds what the cache shows, all names and all bytes, into a hasher. Of a fresh image that
+    /// is all there is: two that are equal here behave alike until their room ends.
+    pub fn hash_into(&self, into: &mut impl Hasher) {
+        self.state().live.hash(into);
+    }
+
     /// Turns a bit (0 to 7) of a byte over, on the disk and in the cache. A change of that byte
     /// that still waits for its sync will undo it.
     pub fn flip(&self, path: &Path, offset: u64, bit: u8) -> Result<(), DiskError> {
@@ -314,6 +323,10 @@ impl Disk for SimDisk {
 
     fn create_dir(&self, path: &Path) -> Result<(), DiskError> {
         self.operate(path, Act::CreateDir, State::create_dir)
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError> {
+        self.operate(path, Act::RemoveDir, State::remove_dir)
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {

@@ -50,7 +50,22 @@ impl State {
     pub(super) fn remove(&mut self, at: &Operation<'_>) -> Result<(), DiskError> {
         let file = self.file_at(at.path)?;
         self.strike_name(at)?;
-        self.change(Change::Unname { path: at.path.to_owned(), file });
+        self.change(Change::Unname { path: at.path.to_owned(), node: Node::File(file) });
+        Ok(())
+    }
+
+    pub(super) fn remove_dir(&mut self, at: &Operation<'_>) -> Result<(), DiskError> {
+        let path = at.path;
+        match self.live.names.get(path) {
+            Some(Node::Dir) => {}
+            Some(Node::File(_)) => return Err(failed(path, "a file, not a directory")),
+            None => return Err(DiskError::NotFound(path.to_owned())),
+        }
+        if self.live.names.keys().any(|name| parent(name) == path) {
+            return Err(failed(path, "the directory is not empty"));
+        }
+        self.strike_name(at)?;
+        self.change(Change::Unname { path: path.to_owned(), node: Node::Dir });
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What is in the files and what they are called, and the changes that make it so.
 
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(super) enum Change {
     SetLen { file: FileId, len: usize },
     Allocate { file: FileId, len: usize },
     Name { path: PathBuf, node: Node },
-    Unname { path: PathBuf, file: FileId },
+    Unname { path: PathBuf, node: Node },
     Rename { to: PathBuf, file: FileId },
 }
 
@@ -135,8 +136,8 @@ impl Tree {
                 }
                 self.names.insert(path.clone(), *node);
             }
-            Change::Unname { path, file } => {
-                if self.names.get(path) == Some(&Node::File(*file)) {
+            Change::Unname { path, node } => {
+                if self.names.get(path) == Some(node) {
                     self.names.remove(path);
                 }
             }
@@ -181,6 +182,20 @@ impl Tree {
             Node::File(file) => Some((path.as_path(), *file)),
             Node::Dir => None,
         })
+    }
+
+    /// Feeds all names, and what is in the files, into a hasher.
+    pub(super) fn hash(&self, into: &mut dyn Hasher) {
+        for (path, node) in &self.names {
+            into.write(path.as_os_str().as_encoded_bytes());
+            match node {
+                Node::Dir => into.write_u8(0),
+                Node::File(file) => {
+                    into.write_u8(1);
+                    self.files.get(file).cloned().unwrap_or_default().hash(into);
+                }
+            }
+        }
     }
 
     /// Forgets names in directories that are not there, and files without a name.

@@ -22,12 +22,14 @@
 
 mod growth;
 mod layout;
+mod spread;
 mod sums;
 
 use std::fmt::{self, Debug};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quipu_core::damage::Damage;
 use quipu_core::disk::{DiskError, File};
@@ -35,26 +37,45 @@ use redb::StorageBackend;
 
 use crate::guard::{First, Trouble};
 use layout::{FORMAT, Front, GROUP, NotFront, PAGE, PAGE_LEN, SEALED_LEN, SECTOR_LEN};
+use spread::Spread;
 use sums::Sums;
 
-/// What a [`PagedFile`] does after each of its own syncs.
-pub type Pace = Arc<dyn Fn() + Send + Sync>;
+/// What is done after each portion, which took its sync so long.
+pub type Pace = Arc<dyn Fn(Duration) + Send + Sync>;
 
-/// How a [`PagedFile`] writes.
+/// How a [`PagedFile`] writes, so that a large commit is no burst which the syncs of another file
+/// on the same disk have to wait for.
 #[derive(Clone)]
 pub struct Pacing {
-    /// After so many bytes it syncs by itself, so that a large commit is no burst that another
-    /// file's sync has to wait for. Zero: never.
-    pub sync_every_bytes: u64,
+    /// So many bytes are held back, to leave in order. Zero: writes leave as they come, and are
+    /// synced when redb asks for it.
+    pub window_bytes: usize,
+    /// After so many bytes the file is synced.
+    pub portion_bytes: usize,
     /// Is called after each such sync.
     pub pace: Pace,
 }
 
 impl Pacing {
-    /// Syncs only when redb asks for it.
+    /// Writes as they come.
     #[must_use]
     pub fn none() -> Self {
-        Self { sync_every_bytes: 0, pace: Arc::new(|| ()) }
+        Self { window_bytes: 0, portion_bytes: 0, pace: Arc::new(|_| ()) }
+    }
+
+    /// Portions of 256 KiB out of 16 MiB, each followed by a rest as long as its sync took: half
+    /// of the disk's time is left for others.
+    #[must_use]
+    pub fn spread() -> Self {
+        Self {
+            window_bytes: 16 << 20,
+            portion_bytes: 256 << 10,
+            pace: Arc::new(|took| {
+                if took > Duration::from_micros(50) {
+                    std::thread::sleep(took);
+                }
+            }),
+        }
     }
 }
 
@@ -68,10 +89,9 @@ pub struct PagedFile<F> {
 }
 
 struct Shared<F> {
-    file: F,
+    file: Spread<F>,
     path: PathBuf,
     id: u64,
-    pacing: Pacing,
     state: Mutex<State>,
     first: First,
 }
@@ -82,7 +102,6 @@ struct State {
     /// Shrinking leaves the room of this many pages.
     reserved: u64,
     sums: Sums,
-    written_bytes: u64,
 }
 
 impl<F> Clone for PagedFile<F> {
@@ -137,13 +156,12 @@ impl<F: File> PagedFile<F> {
 
     fn new(file: F, path: &Path, front: Front, pacing: Pacing) -> Self {
         let Front { id, pages } = front;
-        let state = State { pages, reserved: 0, sums: Sums::new(), written_bytes: 0 };
+        let state = State { pages, reserved: 0, sums: Sums::new() };
         Self {
             shared: Arc::new(Shared {
-                file,
+                file: Spread::new(file, pacing),
                 path: path.to_owned(),
                 id,
-                pacing,
                 state: Mutex::new(state),
                 first: First::default(),
             }),
@@ -175,6 +193,23 @@ impl<F: File> PagedFile<F> {
             state.reserved = most;
         }
         Ok(())
+    }
+
+    /// Gives back what was taken ahead and not used.
+    pub fn release(&self) -> Result<(), Trouble> {
+        let mut state = self.state();
+        if state.reserved > state.pages {
+            self.check()?;
+            self.noted(self.shared.file.set_len(layout::file_len(state.pages)).map_err(trouble))?;
+        }
+        state.reserved = 0;
+        Ok(())
+    }
+
+    /// How long redb takes the file to be, in bytes.
+    #[must_use]
+    pub fn redb_len(&self) -> u64 {
+        self.state().pages * PAGE
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -285,17 +320,9 @@ impl<F: File> PagedFile<F> {
     fn sync(&self) -> Result<(), Trouble> {
         let mut state = self.state();
         state.sums.write(&self.shared.file).map_err(trouble)?;
-        state.written_bytes = 0;
         drop(state);
-        self.shared.file.sync().map_err(trouble)
-    }
-
-    /// Whether it is time for a sync of its own, with so many more bytes written.
-    fn is_sync_due(&self, more: usize) -> bool {
-        let mut state = self.state();
-        state.written_bytes += more as u64;
-        let every = self.shared.pacing.sync_every_bytes;
-        every > 0 && state.written_bytes >= every
+        // Also where there was no room: what of it reached the disk is not known.
+        self.shared.file.sync().map_err(|error| Trouble::Failed(error.to_string()))
     }
 
     /// Runs a write, a sync or a change of length. One that fails is the last one.
@@ -347,12 +374,7 @@ impl<F: File> StorageBackend for PagedFile<F> {
             }
             whole_pages(offset, bytes.len())?;
             self.write_pages(offset / PAGE, bytes)
-        })?;
-        if self.is_sync_due(bytes.len()) {
-            self.change(|| self.sync())?;
-            (self.shared.pacing.pace)();
-        }
-        Ok(())
+        })
     }
 }
 

@@ -80,9 +80,12 @@ impl RedbLog {
     fn adopt_all(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
-        let mut state = State { first: start.position.plus(1), end: start, ..self.opened.state() };
+        let new = self.opened.state();
+        let epoch = epoch.max(new.epoch);
+        let mut state = State { epoch, first: start.position.plus(1), end: start, ..new };
         let mut is_more = true;
         while is_more {
             let (mut adopted, mut bytes) = (Vec::new(), 0);
@@ -136,6 +139,10 @@ impl Reader for RedbLog {
 
     fn now_limit(&self) -> Timestamp {
         self.opened.now_limit()
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.opened.epoch()
     }
 
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
@@ -218,13 +225,14 @@ impl Log for RedbLog {
     fn adopt(
         &mut self,
         start: Anchor,
+        epoch: Epoch,
         frames: &mut dyn Iterator<Item = Result<Frame, LogError>>,
     ) -> Result<(), LogError> {
         let is_new = self.opened.bounds() == (Position::new(1), Position::new(1));
         if self.epoch.is_some() || self.is_closed || !is_new {
             return Err(LogError::NotEmpty);
         }
-        let adopted = self.adopt_all(start, frames);
+        let adopted = self.adopt_all(start, epoch, frames);
         self.is_closed |= adopted.is_err();
         adopted
     }

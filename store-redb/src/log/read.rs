@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use quipu_core::damage::Damage;
 use quipu_core::log::{Anchor, Frame, LogError, Reader};
-use quipu_core::words::{Position, Timestamp};
+use quipu_core::words::{Epoch, Position, Timestamp};
 use redb::{ReadOnlyTable, TableDefinition};
 
 use super::rows::{self, State};
@@ -115,6 +115,10 @@ impl Reader for Opened {
 
     fn now_limit(&self) -> Timestamp {
         self.state().now_limit
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.state().epoch
     }
 
     fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {

@@ -80,9 +80,17 @@ pub enum Opened {
 /// A snapshot keeps its layers in memory, and redb uses no page again that it can still read: for
 /// as long as it is kept, memory and file may grow by what every checkpoint writes.
 ///
-/// A checkpoint that fails is the last one: what its file holds is not known any more, so it is
+/// Its file is closed when it is dropped. Readers, snapshots and checkpoints that are left fail
+/// where they need it.
+///
+/// A checkpoint takes the room that it can need before it writes, and gives back what was over.
+/// Where the disk has not so much, it ends with [`StoreError::Full`], and that is all.
+///
+/// A checkpoint that fails otherwise is the last one: what its file holds is not known any more, so it is
 /// given another name, and the next opening makes a new store and fills it from the log.
-/// Until then rows are read from memory and from what of the file can still be read.
+/// Until then rows are read from memory and from what of the file can still be read. Only where
+/// the disk was full, which harms nothing that is on it, does the next opening find the file as
+/// the last checkpoint left it.
 pub struct RedbStore<D: Disk> {
     shared: Arc<Shared>,
     settings: Settings,
@@ -187,6 +195,12 @@ impl<D: Disk> RedbStore<D> {
     /// Why no further checkpoint can be made, if that is so.
     pub fn health(&self) -> Result<(), StoreError> {
         self.shared.health()
+    }
+}
+
+impl<D: Disk> Drop for RedbStore<D> {
+    fn drop(&mut self) {
+        self.shared.close();
     }
 }
 
@@ -318,7 +332,6 @@ impl<D: Disk> Store for RedbStore<D> {
 /// What was applied at one time, for as long as it is kept.
 struct Snapshot {
     view: View,
-    /// The file stays open for as long as somebody reads from it.
     shared: Arc<Shared>,
 }
 

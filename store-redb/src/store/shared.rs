@@ -13,16 +13,28 @@ use super::checkpoint::{Stopped, write};
 use super::schema::Meta;
 use super::view::{View, find};
 use crate::file::RedbFile;
+use crate::guard::Trouble;
 use crate::layer::Layer;
 
 /// So many frozen layers may lie above the disk. Each read asks them one by one, so beyond
 /// that, small neighbours become one.
 const LAYERS_MAX: usize = 8;
 
+/// The pages that a row can change in all: those from a root to a leaf, in its own table and in
+/// those of its index entries.
+const ROW_PAGES_BYTES: u64 = 64 << 10;
+
+/// The least block that redb takes.
+const PAGE: u64 = 4_096;
+
+/// What a row takes beside its key and value: its seal, and its place in a page.
+const ROW_FRONT: u64 = 64;
+
 /// A store's layers and its file.
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
-    pub(crate) file: RedbFile,
+    /// It ends with the store: whoever reads on must not keep open what another handle opens.
+    file: RwLock<Option<RedbFile>>,
     state: RwLock<State>,
     /// Held by whoever makes two layers into one.
     merging: Mutex<()>,
@@ -57,6 +69,7 @@ impl Shared {
         let newest = Layer::new(1, 0, base.meta.position);
         let view = View { layers: Arc::new([Arc::new(newest)]), base: Arc::new(base) };
         let state = RwLock::new(State { view, writing: None, failed: None });
+        let file = RwLock::new(Some(file));
         Self { registry, file, state, merging: Mutex::new(()), set_aside }
     }
 
@@ -68,14 +81,31 @@ impl Shared {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The file, for as long as that is kept.
+    fn file(&self) -> RwLockReadGuard<'_, Option<RedbFile>> {
+        self.file.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the checkpoint under way, and closes the file.
+    pub(crate) fn close(&self) {
+        drop(self.file.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     pub(crate) fn apply(
         &self,
         rows: &mut dyn Iterator<Item = Row<'_>>,
         through: Position,
     ) -> Result<(), StoreError> {
-        // Kept until the last row is in, so that nobody freezes between two rows.
-        let state = self.read();
-        state.view.layers[0].apply(rows, through)
+        let applied = {
+            // Kept until the last row is in, so that nobody freezes between two rows.
+            let state = self.read();
+            state.view.layers[0].apply(rows, through)
+        };
+        if let Err(error) = &applied {
+            // Some rows are in and others are not: no checkpoint may be made of that.
+            self.write().failed.get_or_insert_with(|| error.clone());
+        }
+        applied
     }
 
     pub(crate) fn view(&self) -> View {
@@ -131,18 +161,13 @@ impl Shared {
     fn merge_layers(&self) -> Result<(), StoreError> {
         let _one = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let (layers, writing) = {
-                let state = self.read();
-                (Arc::clone(&state.view.layers), state.writing)
-            };
+            let layers = self.view().layers;
             if layers.len() <= LAYERS_MAX + 1 {
                 return Ok(());
             }
-            // What a checkpoint under way brings onto the disk goes away at its end: it must
-            // not become one with what stays.
-            let is_written = |layer: &Layer| writing.is_some_and(|last| layer.number <= last);
+            // One of the two may be on its way to the disk. Then what is made of both stays in
+            // memory above it, and says once more what the disk says by then.
             let pairs = layers[1..].windows(2);
-            let pairs = pairs.filter(|pair| is_written(&pair[0]) == is_written(&pair[1]));
             let smallest = pairs.min_by_key(|pair| pair[0].byte_len() + pair[1].byte_len());
             let Some([newer, older]) = smallest else { return Ok(()) };
             let merged = Arc::new(Layer::merged(newer, older)?);
@@ -192,11 +217,15 @@ impl Frozen {
             return Ok(position);
         }
         let meta = Meta { position, checkpoints: old.checkpoints + 1, ..old };
-        let written = self.commit(|transaction| {
+        let file = self.shared.file();
+        let file = file.as_ref().ok_or_else(closed)?;
+        self.take_room(file)?;
+        let written = commit(file, |transaction| {
             let registry = &self.shared.registry;
             write(transaction, &self.layers, &self.below.buckets, registry, meta)
         });
-        let base = written.and_then(|()| self.opened()).map_err(|error| self.fail(error))?;
+        let written = written.and_then(|()| Ok(file.release()?));
+        let base = written.and_then(|()| self.opened(file)).map_err(|error| self.fail(error))?;
         let mut state = self.shared.write();
         let last = state.writing.unwrap_or(0);
         // Whoever reads sees either these layers or the disk with them, never neither.
@@ -214,13 +243,15 @@ impl Frozen {
         part: &mut dyn FnMut(&WriteTransaction, Meta) -> Result<bool, Stopped>,
     ) -> Result<(), StoreError> {
         let meta = Meta { position, checkpoints: 1, ..self.below.meta };
+        let file = self.shared.file();
+        let file = file.as_ref().ok_or_else(closed)?;
         loop {
-            let more = self.commit(|transaction| part(transaction, meta));
+            let more = commit(file, |transaction| part(transaction, meta));
             if !more.map_err(|error| self.fail(error))? {
                 break;
             }
         }
-        let base = self.opened().map_err(|error| self.fail(error))?;
+        let base = self.opened(file).map_err(|error| self.fail(error))?;
         let mut state = self.shared.write();
         let newest = Layer::new(state.view.layers[0].number + 1, 0, position);
         state.view = View { layers: Arc::new([Arc::new(newest)]), base: Arc::new(base) };
@@ -228,42 +259,72 @@ impl Frozen {
         Ok(())
     }
 
-    fn commit<T>(
-        &self,
-        write: impl FnOnce(&WriteTransaction) -> Result<T, Stopped>,
-    ) -> Result<T, StoreError> {
-        let mut stopped = None;
-        let written = self.shared.file.commit(|transaction| {
-            write(transaction).map_err(|why| match why {
-                Stopped::Redb(error) => error,
-                Stopped::Store(error) => {
-                    let why = error.to_string();
-                    stopped = Some(error);
-                    redb::Error::Corrupted(why)
-                }
-            })
-        });
-        match stopped {
-            Some(error) => Err(error),
-            None => Ok(written?),
+    fn opened(&self, file: &RedbFile) -> Result<Base, StoreError> {
+        Base::open(file, self.below.path())
+    }
+
+    /// Takes the room that the checkpoint can need, while a full disk does no harm yet: what
+    /// redb finds full is of no more use. No page is copied twice, so all pages of the file, and
+    /// what the rows and their index entries take, is the most.
+    fn take_room(&self, file: &RedbFile) -> Result<(), StoreError> {
+        let (mut rows, mut bytes, mut largest) = (0_u64, 0, PAGE);
+        for layer in &self.layers {
+            layer.read().rows.all(|row| {
+                let len = (row.key.len() + row.value.map_or(0, <[u8]>::len)) as u64 + ROW_FRONT;
+                (rows, bytes, largest) = (rows + 1, bytes + len, largest.max(len));
+            });
+        }
+        let rewritten = rows.saturating_mul(ROW_PAGES_BYTES).min(file.redb_len());
+        // A row and its index entries, in pages that may be half full.
+        let bytes = rewritten + 4 * bytes;
+        match file.reserve(bytes, largest.next_power_of_two()) {
+            Err(Trouble::Full(why)) => Err(StoreError::Full(why)),
+            taken => taken.map_err(|error| self.fail(error.into())),
         }
     }
 
-    fn opened(&self) -> Result<Base, StoreError> {
-        Base::open(&self.shared.file, self.below.path())
-    }
-
-    /// What is on the disk is not known any more: nobody may take it for a checkpoint.
+    /// What is on the disk is not known any more: nobody may take it for a checkpoint. The
+    /// caller keeps the file, or the name could be another handle's by now.
     fn fail(&self, error: StoreError) -> StoreError {
-        let error = match (self.shared.set_aside)() {
-            Ok(()) => error,
-            Err(aside) => {
-                StoreError::Failed(format!("{error}; and its file could not be set aside: {aside}"))
-            }
+        let error = match error {
+            // No sync has failed, and nothing was written in place: the file is what the last
+            // checkpoint made of it. A full disk is no place to make another one of the log.
+            StoreError::Full(_) => error,
+            error => match (self.shared.set_aside)() {
+                Ok(()) => error,
+                Err(aside) => StoreError::Failed(format!(
+                    "{error}; and its file could not be set aside: {aside}"
+                )),
+            },
         };
         self.shared.write().failed = Some(error.clone());
         error
     }
+}
+
+fn commit<T>(
+    file: &RedbFile,
+    write: impl FnOnce(&WriteTransaction) -> Result<T, Stopped>,
+) -> Result<T, StoreError> {
+    let mut stopped = None;
+    let written = file.commit(|transaction| {
+        write(transaction).map_err(|why| match why {
+            Stopped::Redb(error) => error,
+            Stopped::Store(error) => {
+                let why = error.to_string();
+                stopped = Some(error);
+                redb::Error::Corrupted(why)
+            }
+        })
+    });
+    match stopped {
+        Some(error) => Err(error),
+        None => Ok(written?),
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Failed("the store is closed".into())
 }
 
 impl Drop for Frozen {

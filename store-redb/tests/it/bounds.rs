@@ -2,11 +2,12 @@
 
 use quipu_core::disk::MemoryDisk;
 use quipu_core::records::{Rows, Table, key_of_head};
-use quipu_core::store::{Reader, Store};
+use quipu_core::shard::key_row_key;
+use quipu_core::store::{MemoryStore, Reader, Store};
 use quipu_core::words::{Number, Position, Timestamp};
 use quipu_store_redb::store::{RedbStore, Settings};
 
-use crate::sample::{open_with, put_head, put_item};
+use crate::sample::{everything, open_with, put_head, put_item, put_key, registry, remove_item};
 
 const CHECKPOINT_BYTES: usize = 256 << 10;
 const ROWS_PER_APPLY: u64 = 200;
@@ -103,4 +104,53 @@ fn many_snapshots_are_few_layers() {
     }
     let key = key_of_head(Number::new(7));
     assert!(store.get(Table::Head, &key).expect("readable").is_some());
+}
+
+#[test]
+fn layers_that_become_one_say_what_they_said_apart() {
+    let mut store = small(&MemoryDisk::new());
+    let mut model = MemoryStore::new(registry());
+    let mut snapshots = Vec::new();
+    let mut frozen = None;
+    for position in 1..120 {
+        let mut rows = Rows::default();
+        put_head(&mut rows, 1 + position % 11, position, (position % 3) as u8);
+        put_item(&mut rows, 1 + position % 7, position, 2 * position);
+        if position > 5 {
+            remove_item(&mut rows, 1 + (position - 5) % 7, position - 5);
+        }
+        put_key(&mut rows, position as u32, 1);
+        // A late one, of a bucket that may have been dropped.
+        put_key(&mut rows, position as u32 / 2, 2);
+        let through = Position::new(position);
+        store.apply(&mut rows.iter(), through).expect("the rows apply");
+        model.apply(&mut rows.iter(), through).expect("the rows apply");
+        if position % 13 == 0 {
+            let bucket = position as u32 - 6;
+            store.drop_keys_before(bucket).expect("droppable");
+            model.drop_keys_before(bucket).expect("droppable");
+        }
+        let wanted = everything(&model).expect("readable");
+        snapshots.push((store.snapshot().expect("a snapshot"), wanted.clone()));
+        assert_eq!(everything(&store), Ok(wanted), "at {position}");
+        for key in 1..=position as u32 {
+            let key = key_row_key(key, &[1; 16]);
+            let known = model.get(Table::Key, &key);
+            assert_eq!(store.get(Table::Key, &key), known, "{key:?} at {position}");
+        }
+        // A checkpoint is under way while layers above and below its freeze become one.
+        match position % 40 {
+            10 => frozen = Some(store.freeze().expect("a freeze")),
+            35 => {
+                let written = frozen.take().expect("it was frozen").run();
+                assert_eq!(written, Ok(Position::new(position - 25)));
+            }
+            _ => {}
+        }
+    }
+    for (snapshot, wanted) in &snapshots {
+        assert_eq!(everything(&**snapshot).as_ref(), Ok(wanted));
+    }
+    store.checkpoint().expect("a checkpoint");
+    assert_eq!(everything(&store), everything(&model));
 }

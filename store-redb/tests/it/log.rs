@@ -17,7 +17,10 @@ use redb::ReadableTable;
 const ROOM: u64 = 10 << 20;
 
 pub(crate) fn settings() -> Settings {
-    Settings { id: 7, cache_bytes: 1 << 20, pacing: Pacing::none() }
+    // Small, so that much of what is tested leaves in portions.
+    let (window_bytes, portion_bytes) = (64 << 10, 32 << 10);
+    let pacing = Pacing { window_bytes, portion_bytes, ..Pacing::none() };
+    Settings { id: 7, cache_bytes: 1 << 20, pacing }
 }
 
 pub(crate) fn open<D: Disk>(disk: &D) -> Result<RedbLog, LogError> {
@@ -188,7 +191,7 @@ fn a_long_history_is_adopted_or_of_no_use() {
     }
     let all = frames(&log).expect("readable");
     let mut copy = open(&to).expect("it opens");
-    copy.adopt(Anchor::START, &mut all.iter().cloned().map(Ok)).expect("it is new");
+    copy.adopt(Anchor::START, Epoch::ZERO, &mut all.iter().cloned().map(Ok)).expect("it is new");
     to.crash(Keep::Nothing);
     drop(copy);
     let copy = open(&to).expect("it opens");
@@ -204,7 +207,7 @@ fn a_long_history_is_adopted_or_of_no_use() {
         [&mut { gap }, &mut { broken }];
     for feed in feeds {
         let mut log = open(&MemoryDisk::new()).expect("it opens");
-        assert!(log.adopt(Anchor::START, feed).is_err());
+        assert!(log.adopt(Anchor::START, Epoch::ZERO, feed).is_err());
         assert_eq!(log.take_epoch(), Err(LogError::Closed));
     }
 }

@@ -1,6 +1,7 @@
 //! A write or sync that fails is the last one of its file.
 
 use quipu_core::disk::Disk;
+use quipu_core::records::Table;
 use quipu_core::store::{Reader, Store, StoreError};
 use quipu_core::words::Position;
 use quipu_sim::disk::{Fault, Keep, SimDisk, When};
@@ -72,35 +73,65 @@ fn a_failed_operation_of_a_checkpoint_is_final() {
 }
 
 #[test]
-fn a_disk_that_is_full_fails_the_checkpoint_and_nothing_else() {
+fn a_checkpoint_that_finds_no_room_does_no_harm() {
     let disk = SimDisk::new();
     let (mut store, mut history) = filled(&disk);
-    disk.set_capacity(Some(disk.used()));
-    let mut position = 2;
-    let error = loop {
-        position += 1;
-        let through = Position::new(position);
-        let mut rows = round(position);
+    let mut full = 0;
+    for round_number in 3..40 {
+        // Rows for some hundred pages, and room for a part of them.
+        let through = Position::new(round_number);
+        let mut rows = round(round_number);
         for number in 0..500 {
-            crate::sample::put_item(&mut rows, 1, 1_000 * position + number, 9);
+            crate::sample::put_item(&mut rows, 1, 1_000 * round_number + number, 9);
         }
         store.apply(&mut rows.iter(), through).expect("the rows apply");
         history.push((rows, through));
-        assert!(position < 1_000, "the disk is never full");
-        if let Err(error) = store.checkpoint() {
-            break error;
+        // The least room with which it says that it can go on has to be enough.
+        let before = disk.used();
+        for room in (0..).map(|step| step * (256 << 10)) {
+            disk.set_capacity(Some(before + room));
+            match store.checkpoint() {
+                Ok(position) => {
+                    assert_eq!(position, through);
+                    break;
+                }
+                Err(error) => {
+                    full += 1;
+                    assert!(matches!(error, StoreError::Full(_)), "{error}");
+                    assert_eq!(disk.used(), before, "nothing was taken");
+                }
+            }
         }
-    };
-    assert!(matches!(error, StoreError::Full(_)), "{error}");
-    assert_eq!(store.health(), Err(error));
-    let known = round(position);
-    for row in known.iter().filter(|row| row.value.is_some()) {
-        assert_eq!(store.get(row.table, row.key), Ok(row.value.map(<[u8]>::to_vec)));
+        assert_eq!(store.health(), Ok(()));
+        let known = round(round_number);
+        for row in known.iter().filter(|row| row.value.is_some()) {
+            assert_eq!(store.get(row.table, row.key), Ok(row.value.map(<[u8]>::to_vec)));
+        }
     }
-    drop(store);
+    assert!(full > 37, "{full} found no room");
     disk.set_capacity(None);
-    let (store, opened) = open(&disk.reopen()).expect("a store");
-    assert_eq!((opened, store.position()), (Opened::New, Position::ZERO));
+    assert_eq!(store.checkpoint(), Ok(Position::new(39)));
+    let whole = model(&history, Position::new(39));
+    assert_eq!(everything(&store), everything(&whole));
+    drop(store);
+    let (store, opened) = open(&disk.image(Keep::Nothing)).expect("a store");
+    assert_eq!(opened, Opened::At(Position::new(39)));
+    assert_eq!(everything(&store), everything(&whole));
+}
+
+#[test]
+fn no_checkpoint_is_made_of_rows_that_did_not_all_apply() {
+    let disk = SimDisk::new();
+    let (mut store, history) = filled(&disk);
+    let mut rows = round(3);
+    rows.put(Table::Head, |out| out.push(1), |out| out.push(1));
+    let error = store.apply(&mut rows.iter(), Position::new(3)).expect_err("no key of a head");
+    assert_eq!(store.health(), Err(error.clone()));
+    assert_eq!(store.checkpoint(), Err(error));
+    drop(store);
+    let (store, opened) = open(&disk.image(Keep::All)).expect("a store");
+    assert_eq!(opened, Opened::At(Position::new(1)));
+    assert_eq!(everything(&store), everything(&model(&history, Position::new(1))));
 }
 
 #[test]

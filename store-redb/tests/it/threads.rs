@@ -32,6 +32,19 @@ fn is_of_one_position(reader: &dyn Reader) {
     assert_eq!(heads, if position == 0 { 0 } else { STREAMS });
 }
 
+/// What holds for a scan, also of what goes on: it is of one position, where all heads are alike.
+fn scans_one_position(reader: &dyn Reader) {
+    let mut heads = Vec::new();
+    let mut visit = |_: &[u8], value: &[u8]| {
+        heads.push(HeadRow::read(value).expect("the test wrote it").head.to_vec());
+        true
+    };
+    reader.scan(Table::Head, &[], &mut visit).expect("readable");
+    assert!(heads.is_empty() || heads.len() == STREAMS as usize, "{} heads", heads.len());
+    heads.dedup();
+    assert!(heads.len() <= 1, "a scan shows {} positions", heads.len());
+}
+
 /// What holds for a reader of what goes on: nothing is ever missing, and nothing runs back.
 fn goes_on(reader: &dyn Reader, seen: &mut [u64]) {
     let position = reader.position().get();
@@ -68,7 +81,7 @@ fn readers_see_every_row_once_while_checkpoints_are_written() {
     let (mut store, _) = open(&MemoryDisk::new()).expect("a store");
     let reader = store.reader();
     let over = AtomicBool::new(false);
-    let begin = Barrier::new(3);
+    let begin = Barrier::new(4);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -79,6 +92,12 @@ fn readers_see_every_row_once_while_checkpoints_are_written() {
                 }
             });
         }
+        scope.spawn(|| {
+            begin.wait();
+            while !over.load(Ordering::Acquire) {
+                scans_one_position(&*reader);
+            }
+        });
         let _over = Over(&over);
         begin.wait();
         let mut writing = None;

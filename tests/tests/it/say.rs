@@ -7,6 +7,7 @@ use quipu_core::driver::{Driver, Setup};
 use quipu_core::log::Reader as _;
 use quipu_core::machine::{Command, Machine, Registry};
 use quipu_core::machines::account::{self, Account};
+use quipu_core::machines::ticket;
 use quipu_core::machines::{genesis, registry};
 use quipu_core::shard::{Ask, Key, Leg, Options as On, Reply};
 use quipu_core::words::{Amount, Asset, Book, Id, Metadata, Name, Signed, Timestamp};
@@ -76,10 +77,13 @@ pub(crate) fn keyed<M: Machine>(key: &str, stream: &str, command: M::Command) ->
 }
 
 pub(crate) fn open(who: &str) -> Ask {
+    command::<Account>(who, opening())
+}
+
+pub(crate) fn opening() -> account::Command {
     let metadata = Metadata::default();
     let (floor, cap, spend_cap, expires_at) = (Signed::ZERO, None, None, None);
-    let open = account::Command::Open { asset: usd(), floor, cap, spend_cap, expires_at, metadata };
-    command::<Account>(who, open)
+    account::Command::Open { asset: usd(), floor, cap, spend_cap, expires_at, metadata }
 }
 
 pub(crate) fn deposit(units: u64) -> account::Command {
@@ -90,6 +94,16 @@ pub(crate) fn deposit(units: u64) -> account::Command {
 pub(crate) fn transfer(to: &str, units: u64) -> account::Command {
     let (amount, metadata) = (Amount::from(units), Metadata::default());
     account::Command::Transfer { to: id(to), amount, metadata }
+}
+
+pub(crate) fn issue() -> ticket::Command {
+    let (amount, reference, expires_at) = (Some(Amount::from(42)), None, None);
+    let (asset, metadata, batch) = (Some(usd()), Metadata::default(), false);
+    ticket::Command::Issue { amount, asset, reference, expires_at, metadata, batch }
+}
+
+pub(crate) fn claim(claimant: &str) -> ticket::Command {
+    ticket::Command::Claim { claimant: id(claimant) }
 }
 
 pub(crate) fn done(reply: Reply) {
