@@ -126,6 +126,8 @@ fn rot_in_a_log_in_redb_is_named_or_harmless() {
 #[test]
 fn rot_in_what_stands_in_for_trimmed_history_is_named() {
     let rest = trimmed(LogKind::Files);
+    let fates = rot(&rest, "log/kept", 512, 5);
+    assert_eq!(fates.named, fates.all());
     let path = "base.quipu";
     let fates = rot(&rest, path, rest.len(path), 31);
     assert_eq!(fates.harmless, 0, "all of it is looked at");
