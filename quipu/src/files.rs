@@ -362,14 +362,27 @@ pub(crate) fn open_redb_log<D: Disk>(
     manifest: &Manifest,
     options: &Options,
 ) -> Result<RedbLog, LogError> {
+    let settings = redb_log_settings(manifest, options);
+    RedbLog::open(disk, Path::new(LOG_REDB), &settings, LOG_ROOM_BYTES)
+}
+
+/// Reads every page of a log in redb. It may write.
+pub(crate) fn check_redb_log<D: Disk>(
+    disk: &D,
+    manifest: &Manifest,
+    options: &Options,
+) -> Result<(), LogError> {
+    Ok(file::check(disk, Path::new(LOG_REDB), &redb_log_settings(manifest, options))?)
+}
+
+fn redb_log_settings(manifest: &Manifest, options: &Options) -> file::Settings {
     let (front, _) = manifest.id.0.split_first_chunk::<8>().expect("sixteen bytes");
-    let settings = file::Settings {
+    file::Settings {
         // Not the store's: a file of the one never passes for the other.
         id: !u64::from_le_bytes(*front),
         cache_bytes: options.log_cache_bytes,
         pacing: Pacing::none(),
-    };
-    RedbLog::open(disk, Path::new(LOG_REDB), &settings, LOG_ROOM_BYTES)
+    }
 }
 
 /// The room that a log in redb makes ahead of need.

@@ -17,8 +17,8 @@ use quipu_store_redb::store::{Opened, RedbStore};
 
 use crate::error::OpenError;
 use crate::files::{
-    LOG, Options, STORE_REDB, base_for, check_base, check_log, fill_from, has_log, open_redb_log,
-    open_store, read_manifest,
+    LOG, Options, STORE_REDB, base_for, check_base, check_log, check_redb_log, fill_from, has_log,
+    open_redb_log, open_store, read_manifest,
 };
 use crate::manifest::{LogKind, Manifest};
 use crate::overlay::Overlay;
@@ -137,7 +137,8 @@ pub fn verify<D: Disk, S: Disk>(
             found.rot_is_found(done)?;
         }
         LogKind::Redb => {
-            let log = match open_redb_log(&over, &manifest, options) {
+            let checked = check_redb_log(&over, &manifest, options);
+            let log = match checked.and_then(|()| open_redb_log(&over, &manifest, options)) {
                 Err(LogError::Damaged(damage)) => {
                     found.rotten(damage);
                     return Ok(found);
@@ -182,6 +183,14 @@ fn all<D: Disk, S: Disk>(
         return Ok(());
     }
     let id = found.manifest.id.0;
+    let path = Path::new(STORE_REDB);
+    match RedbStore::check_pages(over, path, id, &options.store) {
+        Err(StoreError::Rotten(damage)) => {
+            found.rotten(damage);
+            return Ok(());
+        }
+        checked => checked?,
+    }
     let (mut store, opened) = open_store(over, &found.manifest, log, registry, options)?;
     match opened {
         Opened::SetAside { why, .. } => {

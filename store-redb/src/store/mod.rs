@@ -155,6 +155,20 @@ impl<D: Disk> RedbStore<D> {
         }
     }
 
+    /// Reads every page of the store, if there is one; see [`file::check`].
+    pub fn check_pages(
+        disk: &D,
+        path: &Path,
+        id: [u8; 16],
+        settings: &Settings,
+    ) -> Result<(), StoreError> {
+        match disk.open(path) {
+            Err(DiskError::NotFound(_)) => return Ok(()),
+            file => drop(file.map_err(Trouble::from)?),
+        }
+        Ok(file::check(disk, path, &settings_of_file(id, settings))?)
+    }
+
     /// Gives a store of an older format another name, so that the next opening makes a new one,
     /// which the log fills. Gives that name; `None` where the store has this version's format,
     /// or where there is none. One of a newer format stays as it is.
@@ -196,12 +210,7 @@ fn open_file<D: Disk>(
     id: [u8; 16],
     settings: &Settings,
 ) -> Result<(RedbFile, Base), StoreError> {
-    let (front, _) = id.split_first_chunk::<8>().expect("sixteen bytes begin with eight");
-    let of_file = file::Settings {
-        id: u64::from_le_bytes(*front),
-        cache_bytes: settings.cache_bytes,
-        pacing: settings.pacing.clone(),
-    };
+    let of_file = settings_of_file(id, settings);
     let file = RedbFile::open(disk, path, &of_file, |transaction| begin(transaction, id))?;
     let base = Base::open(&file, path)?;
     if base.meta.id != id {
@@ -211,6 +220,15 @@ fn open_file<D: Disk>(
         return Err(base.rotten("it was being filled and is not whole".into()));
     }
     Ok((file, base))
+}
+
+fn settings_of_file(id: [u8; 16], settings: &Settings) -> file::Settings {
+    let (front, _) = id.split_first_chunk::<8>().expect("sixteen bytes begin with eight");
+    file::Settings {
+        id: u64::from_le_bytes(*front),
+        cache_bytes: settings.cache_bytes,
+        pacing: settings.pacing.clone(),
+    }
 }
 
 /// The tables of a new store.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::craft::{contents, set_format, set_page_format, set_store_format};
-use super::rest::{backup_of, stopped};
+use super::rest::{backup_of, stopped, trimmed};
 use super::say::*;
 use super::{rich, told};
 use quipu::{Files, LedgerId, LogKind, OpenError, backup, restore};
@@ -126,6 +126,12 @@ fn whoever_opens_is_told_what_is_wrong_and_what_to_do() {
     );
     assert_eq!(
         broken(&|disk| remove(disk, segment(1))),
+        format!("damaged: log/000000000001.seg {missing}")
+    );
+    let copyless = trimmed(LogKind::Files).image();
+    remove(&copyless, "base.quipu");
+    assert_eq!(
+        said(&copyless),
         "the log begins at position 18, and nothing that stands in for what is missing goes up to \
          there; put the missing segments back, or restore a backup"
     );

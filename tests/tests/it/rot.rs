@@ -2,10 +2,12 @@
 //! good from the log, or changes nothing that anybody can see.
 
 use super::rest::{Fates, Rest, backup_of, large, stopped, trimmed};
+use super::rich;
 use super::say::*;
 use quipu::{Files, LedgerId, LogKind, OpenError, backup, restore};
 use quipu_core::disk::Disk as _;
-use quipu_sim::disk::SimDisk;
+use quipu_core::store::Store as _;
+use quipu_sim::disk::{Keep, SimDisk};
 use std::path::Path;
 
 /// Where bits are turned over in so many bytes: all of the first and the last, and a stride
@@ -34,6 +36,21 @@ fn rot(rest: &Rest, path: &str, len: u64, stride: u64) -> Fates {
 /// Where the zeros begin with which a file ends.
 fn used(rest: &Rest, path: &str) -> u64 {
     rest.bytes(path).iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+}
+
+/// So that nothing is taken for rot which is what power leaves of a ledger at work.
+#[test]
+fn what_power_leaves_is_sound() {
+    for log in [LogKind::Files, LogKind::Redb] {
+        let disk = SimDisk::new();
+        let mut files = drive(create_or_open(&disk, log).expect("it is made"), rich::begin);
+        files.store.checkpoint().expect("a checkpoint");
+        let files = drive(files, rich::go_on);
+        for seed in 0..8 {
+            Rest::of(disk.image(Keep::Torn(seed)), options(log));
+        }
+        drop(files);
+    }
 }
 
 #[test]
@@ -109,6 +126,8 @@ fn rot_in_a_log_in_redb_is_named_or_harmless() {
 #[test]
 fn rot_in_what_stands_in_for_trimmed_history_is_named() {
     let rest = trimmed(LogKind::Files);
+    let fates = rot(&rest, "log/kept", 512, 5);
+    assert_eq!(fates.named, fates.all());
     let path = "base.quipu";
     let fates = rot(&rest, path, rest.len(path), 31);
     assert_eq!(fates.harmless, 0, "all of it is looked at");
