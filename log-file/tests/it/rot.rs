@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use quipu_core::disk::{Disk, File};
 use quipu_core::log::{Log, LogError, Reader};
 use quipu_core::words::Position;
-use quipu_log_file::{ClosedLog, FORMAT, FileLog, LogId};
+use quipu_log_file::{FORMAT, FileLog, LogId};
 use quipu_sim::Random;
 use quipu_sim::disk::{Fault, Keep, SimDisk, When};
 use xxhash_rust::xxh3::xxh3_64;

@@ -111,7 +111,7 @@ fn rot_in_a_large_store_is_named_and_made_good_from_the_log() {
         fates.add(rest.fate(&harmed, path, at));
     }
     println!("{path} (large) {:>6} flips {fates}", fates.all());
-    assert!(fates.named + fates.rebuilt > 30, "{fates}");
+    assert!(fates.named + fates.rebuilt > 20, "{fates}");
 }
 
 #[test]
