@@ -106,15 +106,16 @@ impl<D: Disk> Ahead<D> {
         Ok(true)
     }
 
-    /// Makes a segment under a name that does not count yet: of the spare where there is one,
-    /// else of room that the disk gives now. `fill` writes its frames. Then syncs it and gives
+    /// Makes a segment under a name that does not count yet: of the spare where there is one of at
+    /// least this length, else of room that the disk gives now. `fill` writes its frames. Then syncs it and gives
     /// it its name, in place of a segment that has that name.
     pub(crate) fn make(
         &mut self,
         mut header: SegmentHeader,
+        least: u64,
         fill: impl FnOnce(&Segment<D::File>) -> Result<(), LogError>,
     ) -> Result<Segment<D::File>, LogError> {
-        let made = self.make_unnamed(&mut header, fill);
+        let made = self.make_unnamed(&mut header, least, fill);
         if made.is_err() {
             self.remove(NEXT)?;
         }
@@ -129,11 +130,12 @@ impl<D: Disk> Ahead<D> {
     fn make_unnamed(
         &mut self,
         header: &mut SegmentHeader,
+        least: u64,
         fill: impl FnOnce(&Segment<D::File>) -> Result<(), LogError>,
     ) -> Result<Segment<D::File>, LogError> {
         let path = self.dir.join(NEXT);
         let file = match self.spare.take() {
-            Some(capacity) if capacity >= header.capacity => {
+            Some(capacity) if capacity >= least => {
                 header.capacity = capacity;
                 self.disk.rename(&self.dir.join(SPARE), &path).map_err(failed)?;
                 self.disk.sync_dir(&self.dir).map_err(unsynced)?;

@@ -187,7 +187,8 @@ impl<D: Disk> FileLog<D> {
             epoch: self.at.epoch,
             capacity: self.capacity,
         };
-        self.next = Some(self.ahead.make(header, |_| Ok(()))?);
+        let least = Settings::SEGMENT_BYTES_LEAST;
+        self.next = Some(self.ahead.make(header, least, |_| Ok(()))?);
         Ok(())
     }
 
@@ -420,12 +421,13 @@ impl Opening {
         let copied: u64 = copies.iter().map(|frame| frame_len(frame.bytes.len())).sum();
         // No rounding: a spare of the shortest length holds some copies as well.
         let frames = copied + FRAME_LEN_MAX + 2 * SECTOR as u64;
-        let capacity = settings.segment_bytes_min.max(frames + footer_len_max(2 * frames));
+        let least = frames + footer_len_max(2 * frames);
+        let capacity = settings.segment_bytes_min.max(least);
         let header = SegmentHeader { log, number, epoch, capacity };
         let mut offset = SECTOR as u64;
         let mut index = Index::default();
         let mut buffer = AlignedBytes::default();
-        let current = ahead.make(header, |segment| {
+        let current = ahead.make(header, least, |segment| {
             let proves = at.number - 1;
             let mut write = |frame: &Frame, header: &FrameHeader, at: &mut At| {
                 pack(header, &frame.bytes, segment.seed, offset, &mut buffer);
