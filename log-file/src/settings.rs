@@ -6,8 +6,9 @@ use crate::layout::{FRAME_LEN_MAX, SECTOR};
 /// How a log lays out its files.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// The length of the first segment after an opening. Each one that is filled makes the next
-    /// twice as long, up to `segment_bytes_max`. So a ledger that does little takes little.
+    /// The length of the first two segments after an opening. Each one that is filled makes the
+    /// next to be made twice as long, up to `segment_bytes_max`. So a ledger that does little takes
+    /// little.
     pub segment_bytes_min: u64,
     /// The length beyond which segments do not grow.
     pub segment_bytes_max: u64,
