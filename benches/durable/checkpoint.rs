@@ -15,9 +15,9 @@ use quipu_log_file::{FileLog, LogId};
 use quipu_store_redb::backend::Pacing;
 use quipu_store_redb::store::{RedbStore, Settings};
 
-use crate::accounts::{put, sorted};
+use crate::accounts::{dice, put, sorted};
 use crate::measure::percentile;
-use crate::place::{Place, dice, mib, micros, resident_most, setting};
+use crate::place::{Place, mib, micros, resident_most, setting};
 
 pub(crate) fn run() {
     let rows = setting("QUIPU_ROWS", 5_000_000);

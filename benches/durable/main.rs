@@ -10,6 +10,7 @@
 //!
 //! Files lie below the directory for temporary files, or `QUIPU_BENCH_DIR`: a real disk, please.
 
+#[path = "../micro/accounts.rs"]
 mod accounts;
 mod checkpoint;
 #[path = "../micro/course.rs"]

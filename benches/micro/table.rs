@@ -4,18 +4,21 @@
 //! many of them a checkpoint has to write. The file lies below the directory for temporary
 //! files, so that should be a real disk. Memory is about 1 KiB for each dirty row.
 
+#[path = "accounts.rs"]
+mod accounts;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use quipu_core::machine::{Machine, Stamp};
-use quipu_core::machines::account::{Account, Head, State};
 use quipu_core::machines::registry;
-use quipu_core::records::{HeadRow, Record, Rows, Table, key_of_head, key_of_name, pack_into};
+use quipu_core::records::{Rows, Table, key_of_head};
 use quipu_core::store::{Reader, Store};
-use quipu_core::words::{Amount, Asset, Book, Id, Name, Number, Position, Signed, Timestamp};
+use quipu_core::words::{Number, Position, Timestamp};
 use quipu_disk::RealDisk;
 use quipu_store_redb::store::{RedbStore, Settings};
+
+use accounts::{dice, put, sorted};
 
 /// Rows of one apply: those of a full frame.
 const FRAME: u64 = 4_096;
@@ -37,48 +40,6 @@ fn clock() -> Duration {
     let on_cpu = on_cpu.and_then(|text| text.split(' ').next()?.parse().ok());
     on_cpu
         .map_or_else(|| SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(), Duration::from_nanos)
-}
-
-/// The row of an account's head after some change.
-fn put(rows: &mut Rows, number: u64, change: u64) {
-    let head = Head {
-        asset: Asset::new("USD").expect("an asset"),
-        state: State::Open,
-        balance: Signed::new(i128::from(change)),
-        held: Amount::ZERO,
-        floor: Signed::ZERO,
-        cap: None,
-        spending: None,
-        total_in: Amount::ZERO,
-        total_out: Amount::ZERO,
-        holds: 0,
-        withdrawals: 0,
-        flows: 0,
-        expires_at: None,
-    };
-    let at = Timestamp::from_ms(1_700_000_000_000 + number);
-    let stamp = Stamp { version: Position::new(number + change), created: at, updated: at };
-    let name = name(number);
-    rows.put(
-        Table::Head,
-        |out| out.extend_from_slice(&key_of_head(Number::new(number))),
-        |out| HeadRow::write(&name, stamp, head.tag(), out, |out| pack_into(&head, out)),
-    );
-}
-
-fn name(number: u64) -> Name {
-    let id = Id::new(&format!("account-{number:09}")).expect("a well-formed id");
-    Name::new(Book::DEFAULT, Account::KIND, id)
-}
-
-fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
-    let mut state = seed;
-    move |sides| {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
 }
 
 /// A store in a directory of its own, which goes at the end.
@@ -151,20 +112,7 @@ fn applies() {
 fn checkpoints(rows: u64, dirty: u64) {
     let Place { mut store, _dir } = place();
     let start = Instant::now();
-    let mut whole = (0..rows).map(|index| {
-        let mut one = Rows::default();
-        put(&mut one, 1 + index, 0);
-        let row = one.iter().next().expect("it was put");
-        let value = row.value.expect("it has a value").to_vec();
-        Ok((row.table, row.key.to_vec(), value))
-    });
-    let names = (0..rows).map(|index| {
-        let mut key = Vec::new();
-        key_of_name(&name(1 + index), &mut key);
-        Ok((Table::Name, key, (1 + index).to_le_bytes().to_vec()))
-    });
-    let mut all = whole.by_ref().chain(names);
-    store.fill(&mut all, Position::new(rows)).expect("it is empty");
+    store.fill(&mut sorted(rows).map(Ok), Position::new(rows)).expect("it is empty");
     let rate = 2.0 * rows as f64 / start.elapsed().as_secs_f64();
     println!("fill: {rate:.0} rows/s for {rows} accounts with their names");
 

@@ -1,17 +1,17 @@
-//! Rows of accounts, as a shard would write them.
+//! Rows of accounts, as a shard would write them, and the dice that pick among them.
 
 use quipu_core::machine::{Machine, Stamp};
 use quipu_core::machines::account::{Account, Head, State};
 use quipu_core::records::{HeadRow, Record, Rows, Table, key_of_head, key_of_name, pack_into};
 use quipu_core::words::{Amount, Asset, Book, Id, Name, Number, Position, Signed, Timestamp};
 
-pub(crate) fn name(number: u64) -> Name {
+fn name(number: u64) -> Name {
     let id = Id::new(&format!("account-{number:09}")).expect("a well-formed id");
     Name::new(Book::DEFAULT, Account::KIND, id)
 }
 
 /// The value of an account's head row after some change.
-pub(crate) fn head_row(number: u64, change: u64, out: &mut Vec<u8>) {
+fn head_row(number: u64, change: u64, out: &mut Vec<u8>) {
     let head = Head {
         asset: Asset::new("USD").expect("an asset"),
         state: State::Open,
@@ -54,4 +54,15 @@ pub(crate) fn sorted(count: u64) -> impl Iterator<Item = (Table, Vec<u8>, Vec<u8
         (Table::Name, key, number.to_le_bytes().to_vec())
     });
     heads.chain(names)
+}
+
+/// A small generator, so that every run does the same.
+pub(crate) fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed;
+    move |sides| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
 }
