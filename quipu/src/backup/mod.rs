@@ -112,13 +112,18 @@ impl BackupManifest {
             let why = "the backup begins behind its end";
             return Err(OpenError::Damaged(Damage::new(name, 0, why)));
         }
+        let (now_limit, epoch) = (Timestamp::from_ms(word(40)), Epoch::new(word(120)));
+        if !is_in_time(now_limit, epoch) {
+            let why = "the backup is of a time that there is not";
+            return Err(OpenError::Damaged(Damage::new(name, 0, why)));
+        }
         Ok(Self {
             ledger: LedgerId(bytes[16..32].try_into().expect("sixteen")),
             position,
             anchor: Anchor { position, hash: hash(48) },
             start: Anchor { position: Position::new(word(80)), hash: hash(88) },
-            now_limit: Timestamp::from_ms(word(40)),
-            epoch: Epoch::new(word(120)),
+            now_limit,
+            epoch,
         })
     }
 
@@ -128,6 +133,37 @@ impl BackupManifest {
     }
 }
 
+/// Whether a ledger can go on behind this: a later writer and a second more have to fit. What is
+/// told by somebody else's file may be anything, with all checksums right.
+fn is_in_time(now_limit: Timestamp, epoch: Epoch) -> bool {
+    now_limit <= Timestamp::LAST && epoch.get() < u64::MAX >> 1
+}
+
 fn checksum(bytes: &[u8], seed: u64, offset: u64) -> u64 {
     xxh3_64_with_seed(bytes, seed ^ offset.rotate_left(32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_or_a_writer_behind_which_nothing_fits_is_refused() {
+        let sound = BackupManifest {
+            ledger: LedgerId([7; 16]),
+            position: Position::new(9),
+            anchor: Anchor { position: Position::new(9), hash: [1; 32] },
+            start: Anchor::START,
+            now_limit: Timestamp::LAST,
+            epoch: Epoch::new(3),
+        };
+        assert_eq!(BackupManifest::decode("a", &sound.encode()), Ok(sound));
+        for crafted in [
+            BackupManifest { now_limit: Timestamp::NEVER, ..sound },
+            BackupManifest { epoch: Epoch::new(u64::MAX), ..sound },
+        ] {
+            let told = BackupManifest::decode("a", &crafted.encode());
+            assert!(matches!(told, Err(OpenError::Damaged(_))), "{told:?}");
+        }
+    }
 }

@@ -10,7 +10,9 @@ use quipu_core::store::StoreError;
 use quipu_core::words::{Epoch, Position, Timestamp};
 use quipu_store_redb::store::WholeRow;
 
-use super::{BACK_LEN, BLOCK_LEN_MAX, BackupManifest, FRONT_LEN, HEADER_LEN, What, checksum};
+use super::{
+    BACK_LEN, BLOCK_LEN_MAX, BackupManifest, FRONT_LEN, HEADER_LEN, What, checksum, is_in_time,
+};
 use crate::error::OpenError;
 use crate::files::path;
 
@@ -197,12 +199,16 @@ impl<R: io::Read> Backup<R> {
         if word(6) != bytes.len() as u64 || first == 0 || first.checked_add(events).is_none() {
             return Err(self.damaged(wrong));
         }
+        let (epoch, now_limit) = (Epoch::new(word(0)), Timestamp::from_ms(word(4)));
+        if !is_in_time(now_limit, epoch) || word(3) > Timestamp::LAST.ms() {
+            return Err(self.damaged("the frame is of a time that there is not"));
+        }
         let frame = Frame {
-            epoch: Epoch::new(word(0)),
+            epoch,
             first: Position::new(first),
             events,
             now: Timestamp::from_ms(word(3)),
-            now_limit: Timestamp::from_ms(word(4)),
+            now_limit,
             watermark: Position::new(word(5)),
             bytes: bytes.to_vec(),
         };
