@@ -10,7 +10,9 @@ use quipu_core::log::{self, Anchor, Log as _, LogError};
 use quipu_core::machine::Registry;
 use quipu_core::recovery::{RecoveryError, recover};
 use quipu_core::store::StoreError;
-use quipu_core::verify::{self, Balance, Difference, Finding, Flaw, Met, Outside, Place};
+use quipu_core::verify::{
+    self, Balance, Difference, FINDINGS_MAX, Finding, Flaw, Met, Outside, Place,
+};
 use quipu_core::words::Position;
 use quipu_log_file::{ClosedLog, LogId};
 use quipu_store_redb::store::{Opened, RedbStore};
@@ -84,8 +86,13 @@ impl Verified {
         let flaw = Flaw::Rotten(damage.why.clone());
         let finding = Finding { place: Place::File(damage), flaw };
         // Two checks that read the same bytes find the same.
-        if !self.findings.contains(&finding) {
+        if self.findings.contains(&finding) {
+            return;
+        }
+        if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
+        } else {
+            self.beyond += 1;
         }
     }
 }
