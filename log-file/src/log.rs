@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use quipu_core::disk::{AlignedBytes, Disk, File};
-use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
+use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader, ReadsFrom};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::ahead::Ahead;
@@ -487,29 +487,9 @@ impl Opening {
     }
 }
 
-impl<D: Disk> Reader for FileLog<D> {
-    fn bounds(&self) -> (Position, Position) {
-        self.reader.bounds()
-    }
-
-    fn now_limit(&self) -> Timestamp {
-        self.reader.now_limit()
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.reader.epoch()
-    }
-
-    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
-        self.reader.read(from)
-    }
-
-    fn anchor(&self) -> Anchor {
-        self.reader.anchor()
-    }
-
-    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
-        self.reader.anchor_before(at)
+impl<D: Disk> ReadsFrom for FileLog<D> {
+    fn source(&self) -> &dyn Reader {
+        &self.reader
     }
 }
 

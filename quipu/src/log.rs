@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quipu_core::disk::Disk;
-use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
-use quipu_core::words::{Epoch, Position, Timestamp};
+use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader, ReadsFrom};
+use quipu_core::words::{Epoch, Position};
 use quipu_log_file::FileLog;
 use quipu_store_redb::log::RedbLog;
 
@@ -32,29 +32,9 @@ impl<D: Disk> AnyLog<D> {
     }
 }
 
-impl<D: Disk> Reader for AnyLog<D> {
-    fn bounds(&self) -> (Position, Position) {
-        self.log().bounds()
-    }
-
-    fn now_limit(&self) -> Timestamp {
-        self.log().now_limit()
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.log().epoch()
-    }
-
-    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
-        self.log().read(from)
-    }
-
-    fn anchor(&self) -> Anchor {
-        self.log().anchor()
-    }
-
-    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
-        self.log().anchor_before(at)
+impl<D: Disk> ReadsFrom for AnyLog<D> {
+    fn source(&self) -> &dyn Reader {
+        self.log()
     }
 }
 

@@ -147,6 +147,38 @@ pub trait Reader {
     fn anchor_before(&self, at: Position) -> Result<Anchor, LogError>;
 }
 
+/// Whatever is read by reading another: a log's writer in front of its reader.
+pub trait ReadsFrom {
+    /// The other.
+    fn source(&self) -> &dyn Reader;
+}
+
+impl<T: ReadsFrom> Reader for T {
+    fn bounds(&self) -> (Position, Position) {
+        self.source().bounds()
+    }
+
+    fn now_limit(&self) -> Timestamp {
+        self.source().now_limit()
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.source().epoch()
+    }
+
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
+        self.source().read(from)
+    }
+
+    fn anchor(&self) -> Anchor {
+        self.source().anchor()
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        self.source().anchor_before(at)
+    }
+}
+
 /// The ordered, durable sequence of frames.
 ///
 /// Nothing may assume that durability is immediate, that the log is local, or that this

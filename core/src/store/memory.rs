@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{Checkpoint, Due, Reader, Store, StoreError};
+use super::{Checkpoint, Due, Reader, ReadsFrom, Store, StoreError};
 use crate::machine::{ItemKey, Registry};
 use crate::records::{Corrupt, HeadRow, ItemRow, Row, Table, open, seal};
 use crate::words::{Book, Kind, Number, Position, Timestamp};
@@ -173,7 +173,9 @@ impl Reader for RwLock<Tables> {
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        read(self).get(table, key)
+        let tables = read(self);
+        let sealed = tables.rows.get(&(table, key.to_vec()));
+        sealed.map(|sealed| tables.read(table, key, sealed)).transpose()
     }
 
     fn scan(
@@ -182,58 +184,9 @@ impl Reader for RwLock<Tables> {
         from: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        read(self).scan(table, from, visit)
-    }
-
-    fn due(
-        &self,
-        until: Timestamp,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<Vec<Due>, StoreError> {
-        read(self).due(until, after, limit)
-    }
-
-    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        read(self).next_due(after)
-    }
-
-    fn due_items(
-        &self,
-        number: Number,
-        until: Timestamp,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
-        read(self).due_items(number, until, after, limit)
-    }
-
-    fn list(
-        &self,
-        book: Book,
-        kind: Kind,
-        index: u8,
-        after: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
-        read(self).list(book, kind, index, after, limit)
-    }
-}
-
-impl Tables {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let sealed = self.rows.get(&(table, key.to_vec()));
-        sealed.map(|sealed| self.read(table, key, sealed)).transpose()
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        for ((of, key), sealed) in self.rows.range((table, from.to_vec())..) {
-            if *of != table || !visit(key, &self.read(table, key, sealed)?) {
+        let tables = read(self);
+        for ((of, key), sealed) in tables.rows.range((table, from.to_vec())..) {
+            if *of != table || !visit(key, &tables.read(table, key, sealed)?) {
                 break;
             }
         }
@@ -248,7 +201,8 @@ impl Tables {
     ) -> Result<Vec<Due>, StoreError> {
         use core::ops::Bound::{Excluded, Unbounded};
         let start = after.map_or(Unbounded, Excluded);
-        let due = self.due.range::<Due, _>((start, Unbounded));
+        let tables = read(self);
+        let due = tables.due.range::<Due, _>((start, Unbounded));
         Ok(due.take_while(|due| due.at <= until).take(limit).cloned().collect())
     }
 
@@ -258,7 +212,7 @@ impl Tables {
             number: Number::ZERO,
             item: None,
         };
-        Ok(self.due.range(start..).next().map(|due| due.at))
+        Ok(read(self).due.range(start..).next().map(|due| due.at))
     }
 
     fn due_items(
@@ -274,7 +228,8 @@ impl Tables {
             None => Included((number, Timestamp::ZERO, ItemKey::only(0))),
         };
         let mut items = Vec::new();
-        for (of, at, key) in self.due_of.range((start, Unbounded)) {
+        let tables = read(self);
+        for (of, at, key) in tables.due_of.range((start, Unbounded)) {
             if *of != number {
                 break;
             }
@@ -298,63 +253,17 @@ impl Tables {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
         let start = (book, kind, index, after.to_vec(), Number::ZERO);
-        let rows = self.lists.range(start..);
+        let tables = read(self);
+        let rows = tables.lists.range(start..);
         let here = rows.take_while(|row| (row.0, row.1, row.2) == (book, kind, index));
         let behind = here.filter(|row| row.3 != after);
         Ok(behind.take(limit).map(|row| (row.3.clone(), row.4)).collect())
     }
 }
 
-impl Reader for MemoryStore {
-    fn position(&self) -> Position {
-        self.live.position()
-    }
-
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.live.get(table, key)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        self.live.scan(table, from, visit)
-    }
-
-    fn due(
-        &self,
-        until: Timestamp,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<Vec<Due>, StoreError> {
-        self.live.due(until, after, limit)
-    }
-
-    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.live.next_due(after)
-    }
-
-    fn due_items(
-        &self,
-        number: Number,
-        until: Timestamp,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
-        self.live.due_items(number, until, after, limit)
-    }
-
-    fn list(
-        &self,
-        book: Book,
-        kind: Kind,
-        index: u8,
-        after: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
-        self.live.list(book, kind, index, after, limit)
+impl ReadsFrom for MemoryStore {
+    fn source(&self) -> &dyn Reader {
+        &*self.live
     }
 }
 

@@ -110,6 +110,65 @@ pub trait Reader: Send + Sync {
     ) -> Result<Vec<(Vec<u8>, Number)>, StoreError>;
 }
 
+/// Whatever is read by reading another: a store in front of what its readers share.
+pub trait ReadsFrom: Send + Sync {
+    /// The other.
+    fn source(&self) -> &dyn Reader;
+}
+
+impl<T: ReadsFrom> Reader for T {
+    fn position(&self) -> Position {
+        self.source().position()
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.source().get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        self.source().scan(table, from, visit)
+    }
+
+    fn due(
+        &self,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        self.source().due(until, after, limit)
+    }
+
+    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.source().next_due(after)
+    }
+
+    fn due_items(
+        &self,
+        number: Number,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
+        self.source().due_items(number, until, after, limit)
+    }
+
+    fn list(
+        &self,
+        book: Book,
+        kind: Kind,
+        index: u8,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
+        self.source().list(book, kind, index, after, limit)
+    }
+}
+
 /// Heads, names, items and keys as of a position, with the indexes over them.
 ///
 /// Rows reach it in log order, before the watermark moves; what it holds in memory is

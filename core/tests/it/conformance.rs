@@ -9,7 +9,7 @@ use quipu_core::log::conformance::{append, frame};
 use quipu_core::log::{self, Anchor, Finish, Frame, Log, LogError, MemoryLog, Reader, Settle};
 use quipu_core::machine::Registry;
 use quipu_core::store::{self, MemoryStore};
-use quipu_core::words::{Epoch, Position, Timestamp};
+use quipu_core::words::{Epoch, Position};
 
 /// Where a store in memory lies between two openings.
 struct StorePlace {
@@ -46,29 +46,9 @@ struct SlowLog {
     asked: u32,
 }
 
-impl Reader for SlowLog {
-    fn bounds(&self) -> (Position, Position) {
-        self.log.bounds()
-    }
-
-    fn now_limit(&self) -> Timestamp {
-        self.log.now_limit()
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.log.epoch()
-    }
-
-    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
-        self.log.read(from)
-    }
-
-    fn anchor(&self) -> Anchor {
-        self.log.anchor()
-    }
-
-    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
-        self.log.anchor_before(at)
+impl log::ReadsFrom for SlowLog {
+    fn source(&self) -> &dyn Reader {
+        &self.log
     }
 }
 

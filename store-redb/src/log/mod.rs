@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quipu_core::disk::Disk;
-use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader};
-use quipu_core::words::{Epoch, Position, Timestamp};
+use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader, ReadsFrom};
+use quipu_core::words::{Epoch, Position};
 
 use crate::file::{RedbFile, Settings};
 use crate::guard::Trouble;
@@ -132,29 +132,9 @@ impl Drop for RedbLog {
     }
 }
 
-impl Reader for RedbLog {
-    fn bounds(&self) -> (Position, Position) {
-        self.opened.bounds()
-    }
-
-    fn now_limit(&self) -> Timestamp {
-        self.opened.now_limit()
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.opened.epoch()
-    }
-
-    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
-        self.opened.read(from)
-    }
-
-    fn anchor(&self) -> Anchor {
-        self.opened.anchor()
-    }
-
-    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
-        self.opened.anchor_before(at)
+impl ReadsFrom for RedbLog {
+    fn source(&self) -> &dyn Reader {
+        &*self.opened
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use quipu_core::disk::{Disk, DiskError};
 use quipu_core::machine::Registry;
 use quipu_core::records::{Row, Table};
-use quipu_core::store::{Checkpoint, Due, Reader, Store, StoreError};
+use quipu_core::store::{Checkpoint, Due, Reader, ReadsFrom, Store, StoreError};
 use quipu_core::words::{Book, Kind, Number, Position, Timestamp};
 use redb::WriteTransaction;
 
@@ -244,56 +244,9 @@ fn begin(transaction: &WriteTransaction, id: [u8; 16]) -> Result<(), redb::Error
     Ok(())
 }
 
-impl<D: Disk> Reader for RedbStore<D> {
-    fn position(&self) -> Position {
-        self.shared.position()
-    }
-
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.shared.get(table, key)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        self.shared.scan(table, from, visit)
-    }
-
-    fn due(
-        &self,
-        until: Timestamp,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<Vec<Due>, StoreError> {
-        self.shared.due(until, after, limit)
-    }
-
-    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.shared.next_due(after)
-    }
-
-    fn due_items(
-        &self,
-        number: Number,
-        until: Timestamp,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
-        self.shared.due_items(number, until, after, limit)
-    }
-
-    fn list(
-        &self,
-        book: Book,
-        kind: Kind,
-        index: u8,
-        after: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
-        self.shared.list(book, kind, index, after, limit)
+impl<D: Disk> ReadsFrom for RedbStore<D> {
+    fn source(&self) -> &dyn Reader {
+        &*self.shared
     }
 }
 

@@ -13,8 +13,8 @@ use quipu_core::machines::registry;
 use quipu_core::machines::ticket::Ticket;
 use quipu_core::records::{Corrupt, Entries, HeadRow, Row, Table};
 use quipu_core::recovery::{Limits, Notes, Noting, Progress, RecoveryError, recover};
-use quipu_core::store::{Checkpoint, Due, MemoryStore, Reader, Store, StoreError};
-use quipu_core::words::{Book, Kind, Number, Position, Timestamp};
+use quipu_core::store::{Checkpoint, MemoryStore, Reader, ReadsFrom, Store, StoreError};
+use quipu_core::words::{Position, Timestamp};
 
 /// Every row of a store.
 fn rows(store: &dyn Reader) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
@@ -203,56 +203,9 @@ struct Pending {
     last: usize,
 }
 
-impl Reader for Pending {
-    fn position(&self) -> Position {
-        self.store.position()
-    }
-
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(table, key)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        self.store.scan(table, from, visit)
-    }
-
-    fn due(
-        &self,
-        until: Timestamp,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<Vec<Due>, StoreError> {
-        self.store.due(until, after, limit)
-    }
-
-    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.store.next_due(after)
-    }
-
-    fn due_items(
-        &self,
-        number: Number,
-        until: Timestamp,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<(Vec<Due>, Timestamp), StoreError> {
-        self.store.due_items(number, until, after, limit)
-    }
-
-    fn list(
-        &self,
-        book: Book,
-        kind: Kind,
-        index: u8,
-        after: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Number)>, StoreError> {
-        self.store.list(book, kind, index, after, limit)
+impl ReadsFrom for Pending {
+    fn source(&self) -> &dyn Reader {
+        &self.store
     }
 }
 
