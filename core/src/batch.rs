@@ -142,6 +142,7 @@ impl Ring for MemoryRing {
 pub struct Merge {
     lanes: Vec<std::collections::VecDeque<(Arc<Batch>, usize)>>,
     next: Position,
+    byte_len: usize,
 }
 
 /// One entry of a [`Merge`]: its batch, and its index there.
@@ -151,14 +152,21 @@ impl Merge {
     /// Batches of that many shards, beginning at a position.
     #[must_use]
     pub fn new(shards: usize, next: Position) -> Self {
-        Self { lanes: vec![std::collections::VecDeque::new(); shards], next }
+        Self { lanes: vec![std::collections::VecDeque::new(); shards], next, byte_len: 0 }
     }
 
     /// Adds what a shard did, in the shard's order.
     pub fn add(&mut self, shard: usize, batch: Batch) {
         if !batch.is_empty() {
+            self.byte_len += batch.bytes.len();
             self.lanes[shard].push_back((Arc::new(batch), 0));
         }
+    }
+
+    /// The length of all entries that wait.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.byte_len
     }
 
     /// The position of the next entry.
@@ -182,6 +190,7 @@ impl Merge {
         let (batch, index) = self.lanes[lane].front_mut()?;
         let merged = (Arc::clone(batch), *index);
         self.next = self.next.plus(u64::from(batch.entries[*index].events));
+        self.byte_len -= batch.entry(*index).0.len();
         *index += 1;
         if *index == batch.entries.len() {
             self.lanes[lane].pop_front();

@@ -1,6 +1,7 @@
 //! The committer: takes entries in the order of positions, makes frames, moves the watermark.
 
 use core::ops::Range;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::batch::{Batch, Merge};
@@ -16,9 +17,10 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// The one writer of a log, without the log.
 ///
-/// Call [`add`](Self::add) with every batch, [`gather`](Self::gather) while no append is
-/// under way, append the frame, and [`finish`](Self::finish) with how that ended. Apply the
-/// rows that it gives to the store, and only then show [`Published`] to the shards.
+/// Call [`add`](Self::add) with every batch, [`gather`](Self::gather) while fewer appends are
+/// under way than the log takes, append the frame, and [`finish`](Self::finish) with how the
+/// oldest one ended. Apply the rows that it gives to the store, and only then show
+/// [`Published`] to the shards.
 #[derive(Debug)]
 pub struct Committer {
     merge: Merge,
@@ -27,7 +29,8 @@ pub struct Committer {
     asked: Timestamp,
     /// Whether a later frame says that the last one is durable.
     sealed: bool,
-    flight: Option<Flight>,
+    /// What is under way, the oldest first.
+    flights: VecDeque<Flight>,
     failed: Option<Finish>,
 }
 
@@ -79,7 +82,7 @@ impl Committer {
             published,
             asked: Timestamp::ZERO,
             sealed: true,
-            flight: None,
+            flights: VecDeque::new(),
             failed: None,
         }
     }
@@ -100,10 +103,10 @@ impl Committer {
         self.published
     }
 
-    /// Whether an append is under way.
+    /// How many appends are under way.
     #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.flight.is_some()
+    pub fn under_way(&self) -> usize {
+        self.flights.len()
     }
 
     /// How the log failed, once it has. Nothing is acknowledged from then on.
@@ -115,18 +118,30 @@ impl Committer {
     /// Whether [`gather`](Self::gather) would make a frame.
     #[must_use]
     pub fn can_gather(&self) -> bool {
-        let wanted = self.merge.peek().is_some() || self.asked > self.published.now_limit;
-        self.flight.is_none() && self.failed.is_none() && wanted
+        let wanted = self.merge.peek().is_some() || self.asked > self.limit();
+        self.failed.is_none() && wanted
+    }
+
+    /// Whether so much is there that the next frame will be a full one. While an append is under
+    /// way only such a frame gains by being made: any other can still grow.
+    #[must_use]
+    pub fn can_fill(&self) -> bool {
+        self.failed.is_none() && self.merge.byte_len() >= FRAME_BYTES_MAX
+    }
+
+    /// The `now_limit` of the last frame that was made.
+    fn limit(&self) -> Timestamp {
+        self.flights.back().map_or(self.published.now_limit, |flight| flight.now_limit)
     }
 
     /// Makes the next frame: all that is there in order, up to [`FRAME_BYTES_MAX`] or one
     /// larger entry. A frame without events where only a time is asked for; else `None`.
     pub fn gather(&mut self, now: Timestamp) -> Option<Frame> {
-        if self.flight.is_some() || self.failed.is_some() {
+        if self.failed.is_some() {
             return None;
         }
         let first = self.merge.next();
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(self.merge.byte_len().min(FRAME_BYTES_MAX));
         let (mut slots, mut reserved, mut rows) = (0, 0, Vec::new());
         let mut latest = now.max(self.asked);
         while let Some((_, len)) = self.merge.peek() {
@@ -141,14 +156,14 @@ impl Committer {
             reserved += batch.entries[index].reserved;
             rows.push((Arc::clone(&batch), range));
         }
-        if bytes.is_empty() && self.asked <= self.published.now_limit {
+        if bytes.is_empty() && self.asked <= self.limit() {
             return None;
         }
         let events = self.merge.next().get() - first.get();
         let last = Position::new(first.get() + events - 1);
         let ahead = Timestamp::from_ms(latest.ms() + NOW_LIMIT_AHEAD_MS);
-        let now_limit = self.published.now_limit.max(ahead);
-        self.flight = Some(Flight { last, now_limit, rows, slots, reserved });
+        let now_limit = self.limit().max(ahead);
+        self.flights.push_back(Flight { last, now_limit, rows, slots, reserved });
         self.sealed = false;
         let (epoch, watermark) = (self.epoch, self.published.watermark);
         Some(Frame { epoch, first, events, now: latest, now_limit, watermark, bytes })
@@ -158,23 +173,24 @@ impl Committer {
     /// that one is not taken for an append that power cut short. `None` where that was said, or
     /// where there is something better to append. It is for an idle log, and a clean stop.
     pub fn seal(&mut self, now: Timestamp) -> Option<Frame> {
-        if self.sealed || self.flight.is_some() || self.failed.is_some() || self.can_gather() {
+        let is_busy = !self.flights.is_empty() || self.can_gather();
+        if self.sealed || is_busy || self.failed.is_some() {
             return None;
         }
         self.sealed = true;
         let Published { watermark, now_limit } = self.published;
         let (rows, slots, reserved) = (Vec::new(), 0, 0);
-        self.flight = Some(Flight { last: watermark, now_limit, rows, slots, reserved });
+        self.flights.push_back(Flight { last: watermark, now_limit, rows, slots, reserved });
         let (epoch, first) = (self.epoch, self.merge.next());
         let now = now.min(now_limit);
         Some(Frame { epoch, first, events: 0, now, now_limit, watermark, bytes: Vec::new() })
     }
 
-    /// Takes note of how the append ended. Anything but durable is final.
+    /// Takes note of how the oldest append under way ended. Anything but durable is final.
     pub fn finish(&mut self, finish: Finish) -> Option<Committed> {
-        let flight = self.flight.take()?;
-        if finish != Finish::Durable {
-            self.failed = Some(finish);
+        let flight = self.flights.pop_front()?;
+        if finish != Finish::Durable || self.failed.is_some() {
+            self.failed.get_or_insert(finish);
             return None;
         }
         self.published = Published { watermark: flight.last, now_limit: flight.now_limit };

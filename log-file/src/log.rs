@@ -251,7 +251,7 @@ impl<D: Disk> FileLog<D> {
     fn carry_time(&mut self, epoch: Epoch) -> Result<(), LogError> {
         let mark = self.mark(epoch);
         self.begin_frame(&mark);
-        match self.wait() {
+        match self.wait_for_oldest() {
             Finish::Durable => Ok(()),
             _ => Err(LogError::Failed("the first frame of a segment was not written".into())),
         }
@@ -265,14 +265,14 @@ impl<D: Disk> FileLog<D> {
     /// Waits for every frame under way. How they ended is told later.
     fn settle(&mut self) -> Result<(), LogError> {
         while !self.begun.is_empty() {
-            let finish = self.wait();
+            let finish = self.wait_for_oldest();
             self.ended.push_back(finish);
         }
         if self.state == State::Closed { Err(LogError::Closed) } else { Ok(()) }
     }
 
     /// Waits for the oldest frame under way.
-    fn wait(&mut self) -> Finish {
+    fn wait_for_oldest(&mut self) -> Finish {
         self.writer.wait();
         self.poll().unwrap_or(Finish::Unknown)
     }
@@ -361,14 +361,14 @@ impl<D: Disk> FileLog<D> {
             let offset = self.offset - frame_len(frame.bytes.len());
             self.writer.write_only(&self.current.file, offset);
             self.pass(&header, &frame);
-            if self.wait() != Finish::Durable {
+            if self.wait_for_oldest() != Finish::Durable {
                 return Err(LogError::Closed);
             }
         }
         // Whoever writes next is above every writer that was adopted.
         self.at.epoch = self.at.epoch.max(epoch).plus(1);
         self.begin_append(&self.mark(self.at.epoch))?;
-        if self.wait() == Finish::Durable { Ok(()) } else { Err(LogError::Closed) }
+        if self.wait_for_oldest() == Finish::Durable { Ok(()) } else { Err(LogError::Closed) }
     }
 
     fn drop_segments(&self, dropped: &[u64], first: u64) -> Result<(), LogError> {
@@ -507,7 +507,7 @@ impl<D: Disk> Log for FileLog<D> {
                 self.epoch = Some(taken);
             }
             begun?;
-            if self.wait() != Finish::Durable {
+            if self.wait_for_oldest() != Finish::Durable {
                 return Err(LogError::Closed);
             }
         }
@@ -536,6 +536,13 @@ impl<D: Disk> Log for FileLog<D> {
 
     fn finish(&mut self) -> Option<Finish> {
         self.ended.pop_front().or_else(|| self.poll())
+    }
+
+    fn wait(&mut self) -> Option<Finish> {
+        if self.ended.is_empty() && !self.begun.is_empty() {
+            return Some(self.wait_for_oldest());
+        }
+        self.finish()
     }
 
     fn room(&self) -> u64 {

@@ -55,6 +55,10 @@ impl<D: Disk> Log for AnyLog<D> {
         self.log_mut().finish()
     }
 
+    fn wait(&mut self) -> Option<Finish> {
+        self.log_mut().wait()
+    }
+
     fn reader(&self) -> Arc<dyn Reader + Send + Sync> {
         self.log().reader()
     }

@@ -229,23 +229,9 @@ impl<L: Log, S: Store> Driver<L, S> {
         }
     }
 
-    /// The shard that an ask belongs to.
-    #[must_use]
-    pub fn home(&self, ask: &Ask) -> usize {
-        match ask {
-            Ask::Command(leg, _) => Shard::of(&leg.stream, self.setup.shards),
-            Ask::Restored(step) => Shard::of(step.stream(), self.setup.shards),
-            Ask::Transaction(legs, _) => {
-                legs.first().map_or(0, |leg| Shard::of(&leg.stream, self.setup.shards))
-            }
-            Ask::Read(reading) => Shard::of(&reading.stream, self.setup.shards),
-            Ask::Sweep(_) => 0,
-        }
-    }
-
     /// Gives an ask to its shard. The answer comes with [`reply`](Self::reply), some steps later.
     pub fn submit(&mut self, ask: Ask) -> CallId {
-        let shard = self.home(&ask);
+        let shard = ask.home(self.setup.shards);
         self.submit_to(shard, ask)
     }
 
@@ -286,7 +272,7 @@ impl<L: Log, S: Store> Driver<L, S> {
         }
         moves.extend((0..self.loads.len()).map(Move::Answer));
         moves.extend((0..count).filter(|&shard| self.shards[shard].has_batch()).map(Move::Flush));
-        if self.committer.can_gather() && !self.failed {
+        if self.committer.under_way() == 0 && self.committer.can_gather() && !self.failed {
             moves.push(Move::Append);
         }
         if self.appending {

@@ -203,6 +203,12 @@ pub trait Log: Reader {
     /// final: this handle appends no more, and none behind it becomes durable.
     fn finish(&mut self) -> Option<Finish>;
 
+    /// The same, waiting until the oldest append under way has ended. `None` where none is under
+    /// way, or where it ends by nothing that can be waited for.
+    fn wait(&mut self) -> Option<Finish> {
+        self.finish()
+    }
+
     /// A handle that reads what is durable, also what becomes durable later.
     fn reader(&self) -> Arc<dyn Reader + Send + Sync>;
 

@@ -158,6 +158,29 @@ pub enum Ask {
     Sweep(Sweep),
 }
 
+impl Ask {
+    /// The slots and log bytes that it can take: an upper bound. So much is
+    /// [reserved](Ring::reserve) for it when it is submitted.
+    #[must_use]
+    pub fn room(&self) -> (u64, u64) {
+        op::room(self)
+    }
+
+    /// The shard that it belongs to, among that many; a sweep goes to each, and to this one first.
+    #[must_use]
+    pub fn home(&self, shards: usize) -> usize {
+        match self {
+            Self::Command(leg, _) => Shard::of(&leg.stream, shards),
+            Self::Restored(step) => Shard::of(step.stream(), shards),
+            Self::Transaction(legs, _) => {
+                legs.first().map_or(0, |leg| Shard::of(&leg.stream, shards))
+            }
+            Self::Read(reading) => Shard::of(&reading.stream, shards),
+            Self::Sweep(_) => 0,
+        }
+    }
+}
+
 /// What came of an ask.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Reply {

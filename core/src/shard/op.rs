@@ -777,8 +777,8 @@ impl Shard {
     }
 }
 
-/// The slots and log bytes that an ask can take: an upper bound.
-fn room(ask: &Ask) -> (u64, u64) {
+/// See [`Ask::room`].
+pub(super) fn room(ask: &Ask) -> (u64, u64) {
     let bytes = |legs: &[Leg], keyed: bool| {
         let parts: u64 = legs.iter().map(|leg| LEG_BYTES + 2 * leg.command.weight() as u64).sum();
         let answers = if !keyed {

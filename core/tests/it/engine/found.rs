@@ -149,7 +149,7 @@ fn reads_of_streams_that_were_reserved_when_the_log_failed_are_answered() {
             done(ledger.ask(command::<Account>(who, open())));
         }
         done(ledger.ask(command::<Account>("a", deposit(10))));
-        let shard_of = |who| ledger.home(&read::<Account>(who));
+        let shard_of = |who| read::<Account>(who).home(2);
         let other = ["b", "c", "d"].into_iter().find(|who| shard_of(who) != shard_of("a"));
         let other = other.expect("one of three lives on the other shard");
         ledger.submit(command::<Account>("a", deposit(1)));
