@@ -11,11 +11,15 @@ use crate::words::{Fault, Position};
 /// refuse after it has applied. Positions are taken at decide time, which gives every entry
 /// a later place than all that it rests on, on whatever shard that was decided.
 pub trait Ring {
-    /// Sets room aside, or says what there is too little of; then nothing is set aside.
-    fn reserve(&mut self, slots: u64, bytes: u64) -> Result<(), Fault>;
+    /// The most room that an entry of that many bytes can take on the log, framed all by itself.
+    /// It never falls as the length grows.
+    fn room_of(&self, entry_len: usize) -> u64;
 
-    /// Gives back room that was reserved and is not needed.
-    fn release(&mut self, slots: u64, bytes: u64);
+    /// Sets slots and room aside, or says what there is too little of; then nothing is set aside.
+    fn reserve(&mut self, slots: u64, room: u64) -> Result<(), Fault>;
+
+    /// Gives back slots and room that were reserved and are not needed.
+    fn release(&mut self, slots: u64, room: u64);
 
     /// Takes that many consecutive positions, out of slots that were reserved.
     fn take(&mut self, slots: u64) -> Position;
@@ -34,7 +38,7 @@ pub struct EntryAt {
     pub rows_end: u32,
     /// The slots that were reserved for it.
     pub slots: u64,
-    /// The bytes that were reserved for it.
+    /// The room that is reserved for it.
     pub reserved: u64,
 }
 
@@ -113,6 +117,10 @@ impl MemoryRing {
 }
 
 impl Ring for MemoryRing {
+    fn room_of(&self, entry_len: usize) -> u64 {
+        entry_len as u64
+    }
+
     fn reserve(&mut self, slots: u64, bytes: u64) -> Result<(), Fault> {
         if self.disk_full {
             return Err(Fault::DiskFull);

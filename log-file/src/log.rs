@@ -558,8 +558,8 @@ impl<D: Disk> Log for FileLog<D> {
         left.max(behind).saturating_sub(MARKS_LEN)
     }
 
-    fn room_of(&self, entry_len: usize) -> u64 {
-        frame_len(entry_len)
+    fn room_rule(&self) -> fn(usize) -> u64 {
+        frame_len
     }
 
     fn tend(&mut self) -> Result<bool, LogError> {

@@ -193,8 +193,8 @@ impl Log for MemoryLog {
         u64::MAX
     }
 
-    fn room_of(&self, entry_len: usize) -> u64 {
-        entry_len as u64
+    fn room_rule(&self) -> fn(usize) -> u64 {
+        |entry_len| entry_len as u64
     }
 
     fn tend(&mut self) -> Result<bool, LogError> {

@@ -213,12 +213,19 @@ pub trait Log: Reader {
     fn reader(&self) -> Arc<dyn Reader + Send + Sync>;
 
     /// How many bytes entries may still take without asking the world for room, each entry
-    /// counted as [`room_of`](Self::room_of) counts it. Nothing is admitted beyond. Frames without
+    /// counted as [`room_rule`](Self::room_rule) counts it. Nothing is admitted beyond. Frames without
     /// events need not be counted, as long as they are few.
     fn room(&self) -> u64;
 
-    /// The most room that an entry of that many bytes can take, framed all by itself.
-    fn room_of(&self, entry_len: usize) -> u64;
+    /// How the most room follows that an entry can take, framed all by itself, from its length. A
+    /// rule and not an answer: whoever admits is on other threads than this log. It never falls
+    /// as the length grows.
+    fn room_rule(&self) -> fn(usize) -> u64;
+
+    /// The most room that an entry of that many bytes can take.
+    fn room_of(&self, entry_len: usize) -> u64 {
+        self.room_rule()(entry_len)
+    }
 
     /// Does a bounded bit of what can be done ahead of need, such as making room. Says whether
     /// there is more to do. Call it while idle, or paced. [`LogError::Full`] is no end: it may

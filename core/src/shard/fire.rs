@@ -10,7 +10,7 @@ use crate::records::HeadRow;
 use crate::words::{Fault, Name, Position, Timestamp};
 
 /// The log bytes that an event of time takes at most.
-const FIRED_BYTES: u64 = 4_096;
+const FIRED_BYTES: usize = 4_096;
 
 /// Sweeps under way, of the shard itself and of callers.
 #[derive(Default)]
@@ -94,8 +94,8 @@ impl Shard {
                 return Ok(false);
             }
             let mut op = self.touch(at, None);
-            (op.slots, op.bytes) = (1, FIRED_BYTES);
-            ring.reserve(op.slots, op.bytes)?;
+            (op.slots, op.room) = (1, ring.room_of(FIRED_BYTES));
+            ring.reserve(op.slots, op.room)?;
             let mut transit = Transit::default();
             match self.decide(at, &command, &mut transit) {
                 Ok(Ok(Accepted::Event)) => {}
@@ -123,7 +123,7 @@ impl Shard {
             what: What::Touch(sweep),
             keyed: None,
             slots: 0,
-            bytes: 0,
+            room: 0,
             key_is_absent: false,
             departed: false,
         }

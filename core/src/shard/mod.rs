@@ -159,10 +159,10 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// The slots and log bytes that it can take: an upper bound. So much is
+    /// The slots that it can take, and the length of its entry: upper bounds. So much is
     /// [reserved](Ring::reserve) for it when it is submitted.
     #[must_use]
-    pub fn room(&self) -> (u64, u64) {
+    pub fn room(&self) -> (u64, usize) {
         op::room(self)
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Op {
     pub(super) key_is_absent: bool,
     /// Room in the ring that was set aside and is not used yet.
     pub(super) slots: u64,
-    pub(super) bytes: u64,
+    pub(super) room: u64,
     /// Whether it has left its queue's front to become a transaction.
     pub(super) departed: bool,
 }
@@ -66,24 +66,24 @@ pub(super) enum Step {
 pub const LEGS_MAX: usize = 10_000;
 
 /// The most bytes of one entry.
-pub const ENTRY_BYTES_MAX: u64 = 8 << 20;
+pub const ENTRY_BYTES_MAX: usize = 8 << 20;
 
 /// The most legs whose answer shows their events and streams. That of a longer transaction
 /// says which legs changed something; the log has the rest.
 pub const ANSWERED_LEGS_MAX: usize = 64;
 
 /// What an entry takes beside its legs: its header, and a key's note without the answer.
-const ENTRY_BYTES: u64 = 128;
+const ENTRY_BYTES: usize = 128;
 
 /// What a leg takes beside twice what its command weighs: the headers of up to three parts,
 /// the name of a stream that is created, and what events add.
-const LEG_BYTES: u64 = 384;
+const LEG_BYTES: usize = 384;
 
 /// The longest answer of one leg that is kept under a key: a head, metadata and an item.
-const ANSWER_BYTES: u64 = 12 << 10;
+const ANSWER_BYTES: usize = 12 << 10;
 
 /// What a long transaction's answer takes for each leg.
-const LEG_MARK_BYTES: u64 = 16;
+const LEG_MARK_BYTES: usize = 16;
 
 impl Shard {
     /// Lets an ask in, or says what there is too little of.
@@ -106,11 +106,12 @@ impl Shard {
             return;
         }
         let (slots, bytes) = room(&ask);
+        let room = ring.room_of(bytes);
         if bytes > ENTRY_BYTES_MAX {
             out.push(Effect::Reply(call, Reply::Failed(Fault::TooLarge)));
             return;
         }
-        if let Err(fault) = self.reserve(slots, bytes, ring) {
+        if let Err(fault) = self.reserve(slots, room, ring) {
             out.push(Effect::Reply(call, Reply::Failed(fault)));
             return;
         }
@@ -120,7 +121,7 @@ impl Shard {
             what: What::Touch(None),
             keyed: None,
             slots,
-            bytes,
+            room,
             key_is_absent: false,
             departed: false,
         };
@@ -218,8 +219,8 @@ impl Shard {
         (shard_of(hash, self.config.shards) == self.config.shard).then_some(hash)
     }
 
-    fn reserve(&self, slots: u64, bytes: u64, ring: &mut dyn Ring) -> Result<(), Fault> {
-        if slots == 0 { Ok(()) } else { ring.reserve(slots, bytes) }
+    fn reserve(&self, slots: u64, room: u64, ring: &mut dyn Ring) -> Result<(), Fault> {
+        if slots == 0 { Ok(()) } else { ring.reserve(slots, room) }
     }
 
     /// Puts an ask behind those that wait for the same stream, or runs it at once.
@@ -605,15 +606,18 @@ impl Shard {
         self.arena = Some(arena);
         self.postings = postings;
         debug_assert!(op.slots >= events, "slots were reserved");
-        debug_assert!(op.bytes >= len as u64, "{len} bytes of {} were reserved", op.bytes);
-        // What was reserved above what is written goes back when the frame is durable.
+        let room = ring.room_of(len);
+        debug_assert!(op.room >= room, "room for {len} bytes of {} was reserved", op.room);
+        // What was reserved above what is written goes back at once: it may be much more.
+        ring.release(0, op.room.saturating_sub(room));
+        op.room = op.room.min(room);
         self.batch.entries.push(EntryAt {
             first,
             events: events as u16,
             end: self.batch.bytes.len() as u32,
             rows_end: self.batch.rows.len() as u32,
             slots: core::mem::take(&mut op.slots),
-            reserved: core::mem::take(&mut op.bytes),
+            reserved: core::mem::take(&mut op.room),
         });
         first
     }
@@ -770,23 +774,23 @@ impl Shard {
 
     /// Gives room back that was set aside and not used.
     pub(super) fn give_back(&mut self, op: &mut Op, ring: &mut dyn Ring) {
-        let (slots, bytes) = (core::mem::take(&mut op.slots), core::mem::take(&mut op.bytes));
-        if slots > 0 || bytes > 0 {
-            ring.release(slots, bytes);
+        let (slots, room) = (core::mem::take(&mut op.slots), core::mem::take(&mut op.room));
+        if slots > 0 || room > 0 {
+            ring.release(slots, room);
         }
     }
 }
 
 /// See [`Ask::room`].
-pub(super) fn room(ask: &Ask) -> (u64, u64) {
+pub(super) fn room(ask: &Ask) -> (u64, usize) {
     let bytes = |legs: &[Leg], keyed: bool| {
-        let parts: u64 = legs.iter().map(|leg| LEG_BYTES + 2 * leg.command.weight() as u64).sum();
+        let parts: usize = legs.iter().map(|leg| LEG_BYTES + 2 * leg.command.weight()).sum();
         let answers = if !keyed {
             0
         } else if legs.len() > ANSWERED_LEGS_MAX {
-            LEG_MARK_BYTES * legs.len() as u64
+            LEG_MARK_BYTES * legs.len()
         } else {
-            ANSWER_BYTES * legs.len() as u64
+            ANSWER_BYTES * legs.len()
         };
         ENTRY_BYTES + parts + answers
     };

@@ -74,8 +74,8 @@ impl Log for SlowLog {
         self.log.room()
     }
 
-    fn room_of(&self, entry_len: usize) -> u64 {
-        self.log.room_of(entry_len)
+    fn room_rule(&self) -> fn(usize) -> u64 {
+        self.log.room_rule()
     }
 
     fn tend(&mut self) -> Result<bool, LogError> {

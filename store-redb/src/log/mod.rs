@@ -190,8 +190,8 @@ impl Log for RedbLog {
         self.room
     }
 
-    fn room_of(&self, entry_len: usize) -> u64 {
-        rows::room_of(entry_len)
+    fn room_rule(&self) -> fn(usize) -> u64 {
+        rows::room_of
     }
 
     fn tend(&mut self) -> Result<bool, LogError> {
