@@ -97,6 +97,12 @@ impl Committer {
         self.asked = self.asked.max(now);
     }
 
+    /// Whether the log says that all of it is durable, and nothing is under way.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealed && self.flights.is_empty()
+    }
+
     /// What is durable.
     #[must_use]
     pub fn published(&self) -> Published {

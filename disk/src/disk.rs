@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,7 +75,10 @@ impl Disk for RealDisk {
 
     fn create(&self, path: &Path) -> Result<RealFile, DiskError> {
         let path = self.inside(path)?;
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        // What a ledger says is its owner's business.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(&path);
         match file {
             Ok(file) => Ok(RealFile::new(file, path)),
             Err(error) => Err(not_made(&path, error)),

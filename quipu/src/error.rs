@@ -135,6 +135,21 @@ pub enum OpenError {
     /// An unfinished payout could not be set aside.
     #[error("a restored ledger could not be told what has become unknown: {0}")]
     Restored(String),
+    /// The file with the ledger's secret is gone.
+    #[error(
+        "the file `SECRET` is missing, without which no token and no idempotency key of this ledger \
+         is known any more; put it back"
+    )]
+    NoSecret,
+    /// The ledger's secret is kept elsewhere, and nobody gave it.
+    #[error("the secret of this ledger is kept elsewhere; open it with its key material")]
+    SecretElsewhere,
+    /// It is not this ledger's secret.
+    #[error("the key material that was given is another ledger's; open this one with its own")]
+    WrongSecret,
+    /// The engine could not be started.
+    #[error("the ledger's threads could not be started: {0}")]
+    Threads(String),
     /// The operating system gave no random bytes for a new ledger's id.
     #[error("no random bytes for the id of a new ledger: {0}")]
     NoRandom(String),

@@ -104,6 +104,26 @@ pub struct Files<D: Disk> {
     _lock: D::Lock,
 }
 
+/// A ledger's folder while somebody else has its log and store. It stays locked.
+pub struct Folder<D: Disk> {
+    /// Where it is.
+    pub disk: D,
+    /// What the ledger says of itself.
+    pub manifest: Manifest,
+    /// How the store was found.
+    pub found: Opened,
+    _lock: D::Lock,
+}
+
+impl<D: Disk> Folder<D> {
+    /// Puts log and store back.
+    #[must_use]
+    pub fn with(self, log: AnyLog<D>, store: RedbStore<D>) -> Files<D> {
+        let Self { disk, manifest, found, _lock } = self;
+        Files { disk, manifest, log, store, found, _lock }
+    }
+}
+
 impl<D: Disk> Files<D> {
     /// Makes the files of a new ledger in an empty folder. Until that is done to the end the
     /// folder holds no ledger: power that goes meanwhile leaves one in which it can be made again.
@@ -194,14 +214,21 @@ impl<D: Disk> Files<D> {
         self.manifest.write(&self.disk)
     }
 
+    /// Takes log and store out, for whoever drives them. What is left keeps the folder locked.
+    #[must_use]
+    pub fn into_parts(self) -> (AnyLog<D>, RedbStore<D>, Folder<D>) {
+        let Self { disk, manifest, log, store, found, _lock } = self;
+        (log, store, Folder { disk, manifest, found, _lock })
+    }
+
     /// Lends log and store to whoever drives them, and gives them back.
     pub fn with_log_and_store(
         self,
         with: impl FnOnce(AnyLog<D>, RedbStore<D>) -> Result<(AnyLog<D>, RedbStore<D>), OpenError>,
     ) -> Result<Self, OpenError> {
-        let Self { disk, manifest, log, store, found, _lock } = self;
+        let (log, store, folder) = self.into_parts();
         let (log, store) = with(log, store)?;
-        Ok(Self { disk, manifest, log, store, found, _lock })
+        Ok(folder.with(log, store))
     }
 
     /// Takes a snapshot from which a backup can be written on any thread, while writing goes on.

@@ -49,6 +49,12 @@ impl<T> Inbox<T> {
         lock(&self.0).things.is_empty()
     }
 
+    /// Whether it takes nothing in any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        lock(&self.0).closed
+    }
+
     /// Takes nothing in any more. What is in it can still be taken.
     pub fn close(&self) {
         lock(&self.0).closed = true;

@@ -1,0 +1,221 @@
+//! How a ledger is opened: its choices, recovery, and the engine over it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use quipu_actors::clock::{Reading, Source};
+use quipu_actors::engine::Base;
+use quipu_actors::{Engine, Place, Settings};
+use quipu_core::commit::Published;
+use quipu_core::machine::Registry;
+use quipu_core::machines::{genesis, registry};
+use quipu_core::shard::{Ask, Config, Leg, Reply};
+use quipu_core::words::{Epoch, Position};
+use quipu_disk::RealDisk;
+use tokio::sync::oneshot;
+
+use super::{Inner, Ledger};
+use crate::directory;
+use crate::error::OpenError;
+use crate::files::{Files, Options};
+use crate::manifest::LogKind;
+use crate::secret::{self, KeyMaterial};
+
+/// The memory that a ledger may take, unless it is said otherwise.
+const MEMORY: usize = 512 << 20;
+/// The least that a ledger works with.
+const MEMORY_MIN: usize = 32 << 20;
+
+/// How a ledger is opened. Every choice has a default that works.
+#[must_use = "a builder opens nothing before `open`"]
+pub struct Builder {
+    folder: PathBuf,
+    memory: usize,
+    shards: usize,
+    log: LogKind,
+    keys: KeyMaterial,
+    clock: Source,
+    registry: Registry,
+    genesis: Vec<Leg>,
+    place: Place,
+    tune: Option<Tune>,
+}
+
+/// A change of what is seldom changed.
+type Tune = Box<dyn FnOnce(&mut Settings) + Send>;
+
+impl Builder {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        // Up to two cores one shard is fastest: a transaction is then a single step.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            folder,
+            memory: MEMORY,
+            shards: (cores / 2).max(1),
+            log: LogKind::Files,
+            keys: KeyMaterial::default(),
+            clock: Reading::now,
+            registry: registry(),
+            genesis: genesis(),
+            place: Place::Own,
+            tune: None,
+        }
+    }
+
+    /// The memory that it may take, in bytes: 512 MiB unless said otherwise.
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes.max(MEMORY_MIN);
+        self
+    }
+
+    /// How many shards: half as many as there are cores, unless said otherwise.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards.max(1);
+        self
+    }
+
+    /// What keeps the log of a ledger that is made here.
+    pub fn log(mut self, log: LogKind) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Where the ledger's secret is kept.
+    pub fn keys(mut self, keys: KeyMaterial) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Where time comes from: the machine's clocks, unless said otherwise.
+    pub fn clock(mut self, clock: Source) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The machines: the built-in ones, unless said otherwise.
+    pub fn machines(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Runs the shards on the thread that opens the ledger, which has to be that of a `LocalSet`
+    /// of tokio or a system of actix. Whoever asks from there wakes no other thread.
+    pub fn on_this_thread(mut self) -> Self {
+        self.place = Place::Here;
+        self
+    }
+
+    /// Changes bounds and choices of the engine that are seldom changed.
+    pub fn tune(mut self, tune: impl FnOnce(&mut Settings) + Send + 'static) -> Self {
+        self.tune = Some(Box::new(tune));
+        self
+    }
+
+    /// Opens the ledger, or makes it where the folder is empty or not there.
+    pub async fn open(mut self) -> Result<Ledger, OpenError> {
+        let Shares { options, settings, mut config } = self.shares();
+        let Self { folder, keys, clock, registry, genesis, place, .. } = self;
+        let machines = registry.clone();
+        let opened = beside(move || {
+            let opened = open_files(&folder, &keys, &machines, &options);
+            opened.map_err(|error| error.at(&folder))
+        });
+        let (files, epoch, durable, secret) = opened.await?;
+        config.secret = secret;
+        let (log, store, folder) = files.into_parts();
+        let base = Base { log, store, epoch, durable };
+        let engine = Engine::start(base, &registry, &config, &settings, clock, place)
+            .map_err(|error| OpenError::Threads(error.to_string()))?;
+        let handle = engine.handle();
+        if durable.watermark == Position::ZERO && !genesis.is_empty() {
+            // One entry: power that goes while it is written leaves a ledger that is still new.
+            match handle.ask(Ask::Transaction(genesis, None)).await {
+                Reply::Done(_) => {}
+                reply => return Err(OpenError::Threads(format!("it could not begin: {reply:?}"))),
+            }
+        }
+        let id = folder.manifest.id;
+        let running = Mutex::new(Some((engine, folder)));
+        Ok(Ledger { inner: Arc::new(Inner { handle, id, running }) })
+    }
+
+    /// Shares the memory out.
+    ///
+    /// | share | |
+    /// |---|---|
+    /// | what [`Options::within`] says | the store, and streams at hand |
+    /// | 1/32 | filters over names and items |
+    /// | 1/32 | idempotency keys that are alive, at 16 bytes each |
+    /// | 1/32 | commands under way |
+    /// | 1/16 | entries that wait for the log, and their frames |
+    fn shares(&mut self) -> Shares {
+        let (options, at_hand) = Options::within(self.memory);
+        let options = Options { log: self.log, ..options };
+        let part = |share: usize| self.memory / share / self.shards;
+        let config = Config {
+            memory_max: at_hand / self.shards,
+            filter_bytes: part(32),
+            keys_max: part(32) / 16,
+            ..Config::new(0, self.shards)
+        };
+        let mut settings = Settings {
+            calls_bytes_max: (self.memory / 32) as u64,
+            ring_bytes: (self.memory / 16) as u64,
+            checkpoint_bytes: options.store.checkpoint_bytes,
+            ..Settings::default()
+        };
+        if let Some(tune) = self.tune.take() {
+            tune(&mut settings);
+        }
+        Shares { options, settings, config }
+    }
+}
+
+/// What each part may take.
+struct Shares {
+    options: Options,
+    settings: Settings,
+    config: Config,
+}
+
+type Recovered = (Files<RealDisk>, Epoch, Published, [u8; 32]);
+
+/// Opens the files, or makes them, and recovers what they hold.
+fn open_files(
+    folder: &Path,
+    keys: &KeyMaterial,
+    registry: &Registry,
+    options: &Options,
+) -> Result<Recovered, OpenError> {
+    let mut files = match directory::open(folder, registry, options) {
+        Ok(files) => files,
+        Err(error) if is_nothing_yet(&error) => directory::create(folder, registry, options)?,
+        Err(error) => return Err(error),
+    };
+    let (epoch, durable) = files.recover(registry, options, &mut |_| {})?;
+    let is_new = durable.watermark == Position::ZERO;
+    let secret = secret::of(&files.disk, keys, is_new, files.manifest.origin.is_some())?;
+    Ok((files, epoch, durable, secret))
+}
+
+/// Whether a ledger can be made where none could be opened.
+fn is_nothing_yet(error: &OpenError) -> bool {
+    match error.what() {
+        OpenError::NoLedger => true,
+        OpenError::Folder { folder, .. } => !folder.exists(),
+        _ => false,
+    }
+}
+
+/// Does on a thread of its own what waits for a disk. It needs no runtime.
+pub(super) async fn beside<T: Send + 'static>(
+    act: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    let (tell, told) = oneshot::channel();
+    let work = move || drop(tell.send(act()));
+    std::thread::Builder::new()
+        .name("quipu-open".into())
+        .spawn(work)
+        .map_err(|error| OpenError::Threads(error.to_string()))?;
+    told.await.map_err(|_| OpenError::Threads("it panicked while it was opened".into()))?
+}
