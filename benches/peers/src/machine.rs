@@ -40,7 +40,7 @@ impl Machine {
             ("directory", dir.display().to_string()),
             ("load before", line("/proc/loadavg").unwrap_or_default()),
         ];
-        let forgets = matches!(mount.kind.as_str(), "tmpfs" | "ramfs" | "overlay");
+        let forgets = matches!(mount.kind.as_str(), "tmpfs" | "ramfs");
         Ok(Self { facts, forgets, device })
     }
 

@@ -27,7 +27,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
-use contestants::{Contestant, Entrant, Missing};
+use contestants::{Contestant, Entrant, Missing, Promise};
 use machine::Machine;
 use options::{Options, USAGE, is_of};
 use report::{Absent, Lane, Report, Seen};
@@ -135,7 +135,12 @@ fn take_turn(
     lane: usize,
 ) -> Result<()> {
     let lanes = one.lanes.len() as u32;
-    let share = options.tickets() / (options.rounds * lanes);
+    let stock = match one.entrant.promise {
+        // Who looks nothing up needs no stock, and is to show what lasts.
+        Promise::Floor => options::TICKETS_MAX,
+        _ => options.tickets(),
+    };
+    let share = stock / (options.rounds * lanes);
     let first = share * (round * lanes + lane as u32);
     let lane = &mut one.lanes[lane];
     let name = lane.name.clone();

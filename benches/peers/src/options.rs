@@ -17,13 +17,16 @@ One workload, many ledgers, side by side: how many durable claims a second.
     --work claims|hot   tickets that are claimed once each; or units of one drop [claims]
     --seconds N         how long a round of one contestant lasts [5]
     --rounds N          how many rounds there are, everybody in turn [3]
-    --tickets N         how many tickets, or units, everybody prepares [2000000, or 90000000]
+    --tickets N         how many tickets, or units, everybody prepares [2000000, or 100000000]
     --only NAME,…       only these; `postgres` takes all that begin so
     --against NAME      whom the others are compared with [the first quipu, else sqlite-full]
     --dir DIR           where the files lie; on a disk [/var/tmp]
     --out DIR           writes table, results and plots there
     --json FILE         writes the results there
 ";
+
+/// A claimant's name has room for eight digits of a ticket.
+pub(crate) const TICKETS_MAX: u32 = 100_000_000;
 
 /// The options, with their defaults.
 pub(crate) struct Options {
@@ -71,7 +74,7 @@ impl Options {
             }
         }
         ensure!(this.rounds > 0, "no rounds, no figures");
-        ensure!(this.tickets() < 100_000_000, "claimants have room for eight digits of a ticket");
+        ensure!(this.tickets() <= TICKETS_MAX, "at most {TICKETS_MAX} tickets");
         this.know_all_names()?;
         Ok(Some(this))
     }
@@ -80,7 +83,7 @@ impl Options {
     pub(crate) fn tickets(&self) -> u32 {
         self.tickets.unwrap_or(match self.work {
             Work::Claims => 2_000_000,
-            Work::Hot => 90_000_000,
+            Work::Hot => TICKETS_MAX,
         })
     }
 

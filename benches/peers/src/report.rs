@@ -202,7 +202,7 @@ impl Report {
             let flushes = lane.flushes().map_or("?".to_owned(), |each| format!("{each:.3}"));
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} to {} | {} | {} | {} | {:.2} × | {} |",
+                "| {} | {} | {} | {} | {} to {} | {} | {} | {} | {} × | {} |",
                 lane.name,
                 lane.clients,
                 thousands(lane.entrant.batch as f64),
@@ -212,7 +212,7 @@ impl Report {
                 time(lane.latency(0.5)),
                 time(lane.latency(0.99)),
                 flushes,
-                rate / reference.rates()[1],
+                times(rate / reference.rates()[1]),
                 lane.entrant.promise.about(),
             );
         }
@@ -306,6 +306,15 @@ pub(crate) fn thousands(figure: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// How many times something is something else.
+fn times(ratio: f64) -> String {
+    match ratio {
+        _ if ratio < 10.0 => format!("{ratio:.2}"),
+        _ if ratio < 100.0 => format!("{ratio:.1}"),
+        _ => thousands(ratio),
+    }
 }
 
 /// A time with two or three digits that count.

@@ -44,6 +44,7 @@ impl Redis {
         let mut start = command(&program, dir, user)?;
         start.args(["--port", "0", "--unixsocket", "socket", "--dir"]).arg(dir);
         start.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+        start.args(["--auto-aof-rewrite-percentage", "0"]);
         let mut server = Server::start(&mut start, dir)?;
         let socket = dir.join("socket");
         let info = server.reach(|| Connection::open(&socket)?.ask(&["INFO", "server"])?.text())?;
@@ -75,17 +76,9 @@ impl Contestant for Redis {
                 }
             }
         }
-        // The file as it is after a while: one copy of each ticket, and no rewriting under way.
+        // The file as it is after a while, with each ticket once; no rewriting falls into a round.
         redis.ask(&["BGREWRITEAOF"])?;
-        loop {
-            let info = redis.ask(&["INFO", "persistence"])?.text()?;
-            let busy = ["aof_rewrite_in_progress:", "aof_rewrite_scheduled:"];
-            if busy.iter().all(|name| field(&info, name) == Some("0")) {
-                ensure!(field(&info, "aof_last_bgrewrite_status:") == Some("ok"), "{info}");
-                break;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        redis.rest()?;
         redis.ask(&["CONFIG", "SET", "appendfsync", "always"])?;
         Ok(())
     }
@@ -205,6 +198,19 @@ impl Connection {
     fn open(socket: &Path) -> Result<Self> {
         let stream = BufReader::new(UnixStream::connect(socket)?);
         Ok(Self { stream, unsent: Vec::new(), line: String::new() })
+    }
+
+    /// Waits until the append-only file is not being rewritten.
+    fn rest(&mut self) -> Result<()> {
+        loop {
+            let info = self.ask(&["INFO", "persistence"])?.text()?;
+            let busy = ["aof_rewrite_in_progress:", "aof_rewrite_scheduled:"];
+            if busy.iter().all(|name| field(&info, name) == Some("0")) {
+                ensure!(field(&info, "aof_last_bgrewrite_status:") == Some("ok"), "{info}");
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Tells a command and waits for its reply.
