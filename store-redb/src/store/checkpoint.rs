@@ -46,7 +46,7 @@ pub(crate) fn write(
     }
     let newest = Newest::new(layers);
     let mut indexes = Indexes::new(transaction, registry);
-    for table in [Table::Head, Table::Item, Table::Name] {
+    for table in [Table::Head, Table::Item, Table::Name, Table::Index] {
         rows(transaction, &newest, table, &mut indexes)?;
     }
     indexes.flush()?;
@@ -73,7 +73,7 @@ fn rows(
             }
             None => on_disk.remove(row.key)?,
         };
-        if table != Table::Name {
+        if matches!(table, Table::Head | Table::Item) {
             let old = old.as_ref().map(redb::AccessGuard::value);
             indexes.changed(table, row.key, old, row.value)?;
         }

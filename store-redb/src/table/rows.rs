@@ -360,7 +360,7 @@ impl Header {
 
 /// The places of all rows, by table and key.
 #[derive(Default)]
-pub(crate) struct Sorted([Vec<Place>; 4]);
+pub(crate) struct Sorted([Vec<Place>; Table::ALL.len()]);
 
 impl Sorted {
     /// The bytes of memory that it takes.
