@@ -54,7 +54,7 @@ pub(super) fn change<M: Machine>(
     rows: &mut Rows,
 ) {
     let [old, new] = [old, new].map(|item| keys::<M>(name, number, key, item));
-    for gone in old.iter().filter(|row| !new.contains(row)) {
+    for gone in old.iter().filter(|row| !new.contains(row) && !mutant!(IndexLeftBehind)) {
         rows.remove(Table::Index, |out| out.extend_from_slice(gone));
     }
     for come in new.iter().filter(|row| !old.contains(row)) {

@@ -332,7 +332,8 @@ impl<I: Record> Cells<I> {
         if let Some(slot) = indexed_in
             && !cell.changed
         {
-            let (item, weight) = (cell.item.take(), cell.weight);
+            let item = cell.item.take().filter(|_| !mutant!(IndexLostOnReplay));
+            let weight = cell.weight;
             self.heap += weight as usize;
             self.written.push(Written { slot, index, item, weight });
         }
