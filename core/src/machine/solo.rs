@@ -123,10 +123,14 @@ impl<I> Items<I> for Named<'_, I> {
 }
 
 impl<M: Machine> Solo<M> {
-    /// A stream that does not exist yet.
+    /// A stream that does not exist yet, under an id or a pair of ids with a slash between them.
     #[must_use]
     pub fn new(id: &str) -> Self {
-        let id = Id::new(id).expect("a test's id is well formed");
+        let plain = |id| Id::new(id).expect("a test's id is well formed");
+        let id = match id.split_once('/') {
+            Some((left, right)) => Id::pair(&plain(left), &plain(right)),
+            None => plain(id),
+        };
         Self {
             name: Name::new(Book::DEFAULT, M::KIND, id),
             number: Number::ZERO,
