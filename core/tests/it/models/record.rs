@@ -167,7 +167,7 @@ fn compare(solo: &Solo<Record>, model: &Model) {
         fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     assert_eq!(fields, put.fields);
     assert_eq!(solo.listed(INDEX_FIELD, b"").len(), fields.len(), "once for each field");
-    for (field, value) in put.fields.iter() {
+    for (field, value) in &put.fields {
         let field = Id::new(field).expect("well formed");
         let mut listed = by_field("things", &field, value);
         listed.push(b'k');
