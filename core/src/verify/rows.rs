@@ -43,8 +43,8 @@ pub struct Rows {
 /// A row can be read by its tag and its machine's rules, and names no position that the store
 /// has not reached. A head has a name which leads to it, and a name leads to a head of that name:
 /// so no two names share a stream. An item's stream exists and is of the item's kind. Index rows,
-/// indexes and what is due list what rows say and nothing else. `progress` is told how many rows and entries
-/// have been looked at.
+/// indexes and what is due list what rows say and nothing else. `progress` is told how many rows
+/// and entries have been looked at.
 ///
 /// `reader` is a [snapshot](crate::store::Store::snapshot), or a store that nobody writes. An index
 /// that no row of any book uses is not looked at, nor is one of a book without any stream.

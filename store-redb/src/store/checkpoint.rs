@@ -133,9 +133,8 @@ impl<'a> Newest<'a> {
         mut visit: impl FnMut(usize, Found<'_>) -> Result<(), Stopped>,
     ) -> Result<(), Stopped> {
         let sorted: Vec<&Sorted> =
-            self.layers.iter().map(|(held, layer)| layer.sorted(held)).collect();
-        let row =
-            |layer: usize, at: usize| sorted[layer].get(&self.layers[layer].0.rows, table, at);
+            self.layers.iter().map(|(held, layer)| layer.sorted(held, table)).collect();
+        let row = |layer: usize, at: usize| sorted[layer].get(&self.layers[layer].0.rows, at);
         let mut next = vec![0; sorted.len()];
         let mut firsts: Vec<Option<Found<'_>>> = (0..sorted.len()).map(|at| row(at, 0)).collect();
         loop {
