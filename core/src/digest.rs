@@ -1,15 +1,15 @@
 //! The digest of a ledger's state: what two stores with the same history agree on.
 
 use crate::machine::Registry;
-use crate::records::{Corrupt, HeadRow, ItemRow, KeyRow, Table};
+use crate::records::{Corrupt, HeadRow, IndexRow, ItemRow, KeyRow, Table};
 use crate::shard::KEY_LIFE_MS;
 use crate::store::{Reader, StoreError};
 use crate::words::Timestamp;
 
-/// BLAKE3 over the live rows in key order, as of a time: heads, names, items, and the keys
-/// that still live. Without caches and indexes, which follow from these, and without keys
-/// that are over at `now`, which a store may or may not have swept. A row that cannot be
-/// read is damage, and there is no digest of that.
+/// BLAKE3 over the live rows in key order, as of a time: heads, names, items, the keys that still
+/// live, and index rows. Without the indexes that a store makes of these, and without keys that
+/// are over at `now`, which a store may or may not have swept. A row that cannot be read is
+/// damage, and there is no digest of that.
 pub fn digest(
     store: &dyn Reader,
     registry: &Registry,
@@ -19,7 +19,7 @@ pub fn digest(
     let mut damaged = None;
     for table in Table::ALL {
         store.scan(table, &[], &mut |key, value| {
-            match is_live(table, value, registry, now) {
+            match is_live(table, key, value, registry, now) {
                 Ok(false) => {}
                 Ok(true) => {
                     hasher.update(&[table as u8]);
@@ -42,12 +42,16 @@ pub fn digest(
 /// Whether a row counts. What is due counts: firing it is an event, which is history.
 pub(crate) fn is_live(
     table: Table,
+    key: &[u8],
     value: &[u8],
     registry: &Registry,
     now: Timestamp,
 ) -> Result<bool, Corrupt> {
     match table {
         Table::Name => {}
+        Table::Index => {
+            IndexRow::read(key)?;
+        }
         Table::Key => return Ok(now.ms_since(KeyRow::read(value)?.at) < KEY_LIFE_MS),
         Table::Head => {
             let row = HeadRow::read(value)?;

@@ -42,6 +42,10 @@ pub enum Mutant {
     ClaimWithoutStock,
     /// Timers are not fired before a command.
     TimersSkipped,
+    /// An item that changes leaves its old index rows behind.
+    IndexLeftBehind,
+    /// Replay forgets what an item was when it was written last.
+    IndexLostOnReplay,
 }
 
 /// Whether a mutant is planted.

@@ -13,7 +13,7 @@
 //! behind it sort it before every longer key that begins with it.
 
 use quipu_core::machine::{ItemKey, Registry};
-use quipu_core::records::{Corrupt, HeadRow, ItemRow, Table};
+use quipu_core::records::{Corrupt, HeadRow, ItemRow, Table, escape, unescape};
 use quipu_core::store::Due;
 use quipu_core::words::{Book, Kind, Number, Timestamp};
 
@@ -34,6 +34,9 @@ impl Index {
     }
 }
 
+/// Book, kind and index; the end of what an item is listed by; the item.
+const INDEX_KEY_LEN_MIN: usize = 8 + 2 + 2 + 8 + 1;
+
 /// The bytes before an index key in an entry of a list.
 const LIST_FRONT: usize = 11;
 
@@ -48,7 +51,7 @@ pub(crate) fn entries(
     match table {
         Table::Head => entries_of_head(registry, key, value, out),
         Table::Item => entries_of_item(registry, key, value, out),
-        Table::Name | Table::Key => Ok(()),
+        Table::Name | Table::Key | Table::Index => Ok(()),
     }
 }
 
@@ -109,6 +112,7 @@ pub(crate) fn check_key(table: Table, key: &[u8]) -> Result<(), Corrupt> {
         Table::Item => 9,
         Table::Name => 1,
         Table::Key => 4,
+        Table::Index => INDEX_KEY_LEN_MIN,
     };
     if key.len() < least {
         return Err(Corrupt::Short);
@@ -184,17 +188,8 @@ pub(crate) fn list_after(book: Book, kind: Kind, index: u8, after: &[u8]) -> Vec
 
 /// An entry's index key, and its stream.
 pub(crate) fn listed(entry: &[u8]) -> Option<(Vec<u8>, Number)> {
-    let (rest, number) = entry.get(LIST_FRONT..)?.split_last_chunk::<8>()?;
-    let escaped = rest.strip_suffix(&[0, 0])?;
-    let mut key = Vec::with_capacity(escaped.len());
-    let mut bytes = escaped.iter();
-    while let Some(byte) = bytes.next() {
-        key.push(*byte);
-        if *byte == 0 && bytes.next() != Some(&255) {
-            return None;
-        }
-    }
-    Some((key, Number::new(u64::from_be_bytes(*number))))
+    let (key, number) = unescape(entry.get(LIST_FRONT..)?)?;
+    Some((key, Number::new(u64::from_be_bytes(number.try_into().ok()?))))
 }
 
 fn due_into(at: Timestamp, number: Number, item: &[u8], bytes: &mut Vec<u8>) {
@@ -218,16 +213,6 @@ fn list_front(book: Book, kind: Kind, index: u8, bytes: &mut Vec<u8>) {
     bytes.push(Index::List as u8);
     bytes.extend_from_slice(&book.get().to_be_bytes());
     bytes.extend_from_slice(&[kind.get(), index]);
-}
-
-fn escape(key: &[u8], bytes: &mut Vec<u8>) {
-    let mut rest = key;
-    while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
-        bytes.extend_from_slice(&rest[..=zero]);
-        bytes.push(255);
-        rest = &rest[zero + 1..];
-    }
-    bytes.extend_from_slice(rest);
 }
 
 fn number_of(key: &[u8]) -> Result<Number, Corrupt> {

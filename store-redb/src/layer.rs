@@ -36,8 +36,9 @@ pub(crate) struct Layer {
     /// Keys of earlier buckets are gone from every layer below, and from the disk.
     pub(crate) keys_from: u32,
     held: RwLock<Held>,
-    /// In the order of tables and keys, once nothing changes here any more.
-    sorted: OnceLock<Sorted>,
+    /// The rows of each table in the order of keys, once nothing changes here any more and
+    /// somebody has asked for them.
+    sorted: [OnceLock<Sorted>; Table::ALL.len()],
     index: RwLock<LayerIndex>,
     /// Changes before this one are in the index.
     indexed: AtomicU64,
@@ -76,7 +77,7 @@ impl Layer {
             number,
             keys_from,
             held: RwLock::new(Held { rows: Rows::default(), through }),
-            sorted: OnceLock::new(),
+            sorted: Default::default(),
             index: RwLock::default(),
             indexed: AtomicU64::new(0),
             byte_len: AtomicUsize::new(0),
@@ -142,9 +143,9 @@ impl Layer {
         self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The order of the rows of a frozen layer.
-    pub(crate) fn sorted(&self, held: &Held) -> &Sorted {
-        self.sorted.get_or_init(|| held.rows.sorted())
+    /// The order of the rows that a frozen layer has of a table.
+    pub(crate) fn sorted(&self, held: &Held, table: Table) -> &Sorted {
+        self.sorted[table as usize - 1].get_or_init(|| held.rows.sorted(table))
     }
 
     /// Whether anything is said here about what lies below.
@@ -156,7 +157,7 @@ impl Layer {
     pub(crate) fn byte_len(&self) -> usize {
         self.byte_len.load(Ordering::Relaxed)
             + self.index_byte_len.load(Ordering::Relaxed)
-            + self.sorted.get().map_or(0, Sorted::byte_len)
+            + self.sorted.iter().filter_map(OnceLock::get).map(Sorted::byte_len).sum::<usize>()
     }
 
     /// One row's newest value here; `Some(None)` where the row is gone, `None` where this

@@ -2,6 +2,7 @@
 
 use rkyv::ser::allocator::Arena;
 
+use super::indexed::{self, is_indexed};
 use super::state::{Changes, ItemChanges, Items, Place};
 use super::{Answer, ItemKey, Machine, Postings, Shows, Stamp};
 use crate::records::{
@@ -68,12 +69,18 @@ pub struct Out<'a> {
 pub(super) trait ItemStore<I>: Items<I> {
     /// Sets an item. `weight` is the length of its record, which stands for its memory.
     fn set(&mut self, key: ItemKey, item: Option<I>, at: Position, weight: usize);
+
+    /// Whether an item that is not found here is none.
+    fn is_certain(&self, key: &ItemKey) -> bool;
 }
 
 struct Recorder<'a, 'o, M: Machine> {
     store: &'a mut dyn ItemStore<M::Item>,
+    name: &'a Name,
     number: Number,
     at: Position,
+    /// Whether the stream begins: then it has no item yet.
+    begins: bool,
     rows: &'o mut Rows,
     arena: &'o mut Arena,
 }
@@ -84,8 +91,28 @@ impl<M: Machine> Items<M::Item> for Recorder<'_, '_, M> {
     }
 }
 
+impl<M: Machine> Recorder<'_, '_, M> {
+    /// Writes what an item's change changes in the index.
+    fn index(&mut self, key: &ItemKey, new: Option<&M::Item>) {
+        if !is_indexed::<M>(key) {
+            return;
+        }
+        let old = self.store.get(key);
+        debug_assert!(
+            old.is_some()
+                || self.begins
+                || key.position() == Some(self.at)
+                || self.store.is_certain(key),
+            "{} changes the indexed item {key:?} and does not name it",
+            M::NAME
+        );
+        indexed::change::<M>(self.name, self.number, key, (old, new), self.rows);
+    }
+}
+
 impl<M: Machine> ItemChanges<M::Item> for Recorder<'_, '_, M> {
     fn put(&mut self, key: ItemKey, item: M::Item) {
+        self.index(&key, Some(&item));
         let before = self.rows.byte_len();
         put_item::<M>(self.number, &key, &item, self.rows, self.arena);
         let weight = self.rows.byte_len() - before;
@@ -93,6 +120,7 @@ impl<M: Machine> ItemChanges<M::Item> for Recorder<'_, '_, M> {
     }
 
     fn remove(&mut self, key: &ItemKey) {
+        self.index(key, None);
         remove_item(self.number, key, self.rows);
         self.store.set(key.clone(), None, self.at, 0);
     }
@@ -161,9 +189,9 @@ fn apply<M: Machine>(
     rows: &mut Rows,
     arena: &mut Arena,
 ) -> usize {
-    let number = state.number;
-    let mut recorder = Recorder::<M> { store: items, number, at: place.position, rows, arena };
-    let name = &state.name;
+    let (name, number) = (&state.name, state.number);
+    let (at, begins) = (place.position, head.is_none());
+    let mut recorder = Recorder::<M> { store: items, name, number, at, begins, rows, arena };
     let begins = change::<M>(name, &mut state.stamp, head, &mut recorder, event, place);
     if let Some(head) = head {
         if begins {

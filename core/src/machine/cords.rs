@@ -658,4 +658,8 @@ impl<I: Record> ItemStore<I> for OfMut<'_, I> {
         }
         self.added += self.cells.set(self.slot, key, item, at, weight);
     }
+
+    fn is_certain(&self, key: &ItemKey) -> bool {
+        self.cells.holds(self.slot, key) || !self.filter.may_hold(item_hash(self.number, key))
+    }
 }

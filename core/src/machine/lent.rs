@@ -56,6 +56,10 @@ impl<I> ItemStore<I> for LentItems<I> {
     fn set(&mut self, key: ItemKey, item: Option<I>, at: Position, weight: usize) {
         self.0.insert(key, (item, Some((at, weight))));
     }
+
+    fn is_certain(&self, key: &ItemKey) -> bool {
+        self.0.contains_key(key)
+    }
 }
 
 impl<M: Machine> LentOf<M> {

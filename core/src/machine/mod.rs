@@ -8,6 +8,7 @@ mod canon;
 mod command;
 mod cord;
 mod cords;
+mod indexed;
 mod lent;
 mod needs;
 mod posting;
@@ -46,6 +47,12 @@ pub trait Machine: Sized + Send + Sync + 'static {
     /// Whether its events have postings. The streams of such a machine never vanish: a trial
     /// balance needs their heads.
     const MOVES_VALUE: bool = false;
+    /// The letters of items that have [index rows](Self::item_indexes).
+    ///
+    /// Whoever replaces or removes such an item must have it at hand, because its old rows go:
+    /// [`needs`](Self::needs) and [`reads`](Self::reads) name it, unless the stream begins with
+    /// the event or the item's key is made of its position.
+    const INDEXED: &'static [u8] = &[];
     /// The longest head, packed, that this machine makes. At most 256 bytes.
     type Head: Record;
     /// What belongs to a stream beside its head: holds, claims, metadata.
@@ -128,6 +135,17 @@ pub trait Machine: Sized + Send + Sync + 'static {
 
     /// The index rows of a stream, beside the one by creation that every kind has.
     fn indexes(_head: &Self::Head, _index: &mut dyn FnMut(u8, &[u8])) {}
+
+    /// The index rows of an item whose letter is [`INDEXED`](Self::INDEXED): a list over the
+    /// items of all streams of a book and kind, in the order of these bytes. What takes more
+    /// than [`INDEX_LEN_MAX`](crate::records::INDEX_LEN_MAX) of them is not listed.
+    fn item_indexes(
+        _name: &Name,
+        _key: &ItemKey,
+        _item: &Self::Item,
+        _index: &mut dyn FnMut(u8, &[u8]),
+    ) {
+    }
 }
 
 /// What a decision rests on beside the stream.

@@ -4,10 +4,11 @@ use core::fmt::{self, Debug};
 use core::marker::PhantomData;
 
 use super::cords::CordsOf;
+use super::indexed;
 use super::replayed::ReplayedOf;
 use super::{Command, Cords, ItemKey, Machine, Postings, Replayed};
 use crate::records::{Corrupt, Record, Tag};
-use crate::words::{Asset, Kind, Timestamp};
+use crate::words::{Asset, Kind, Name, Timestamp};
 
 /// The machines of a ledger, by kind.
 #[derive(Clone)]
@@ -94,6 +95,14 @@ pub trait Rules: Send + Sync {
         &self,
         tag: Tag,
         head: &[u8],
+        index: &mut dyn FnMut(u8, &[u8]),
+    ) -> Result<(), Corrupt>;
+    /// The index rows of a packed item of a stream.
+    fn item_indexes(
+        &self,
+        name: &Name,
+        key: &ItemKey,
+        item: (Tag, &[u8]),
         index: &mut dyn FnMut(u8, &[u8]),
     ) -> Result<(), Corrupt>;
     /// Every tag that its heads, items and events have ever had.
@@ -183,6 +192,19 @@ impl<M: Machine> Rules for Of<M> {
         index: &mut dyn FnMut(u8, &[u8]),
     ) -> Result<(), Corrupt> {
         M::indexes(&M::Head::unpack(tag, head)?, index);
+        Ok(())
+    }
+
+    fn item_indexes(
+        &self,
+        name: &Name,
+        key: &ItemKey,
+        (tag, item): (Tag, &[u8]),
+        index: &mut dyn FnMut(u8, &[u8]),
+    ) -> Result<(), Corrupt> {
+        if indexed::is_indexed::<M>(key) {
+            indexed::each::<M>(name, key, &M::Item::unpack(tag, item)?, index);
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use rkyv::ser::allocator::Arena;
 
 use super::cord::{Shown, change, put_head, put_item, put_name, remove_item, remove_stream, show};
 use super::cords::item_hash;
+use super::indexed::{self, is_indexed};
 use super::state::{ItemChanges, Items, Place};
 use super::{Answer, ItemKey, Machine, Needs, Stamp};
 use crate::records::{Corrupt, HeadRow, ItemRow, Record, Rows, Tag};
@@ -188,7 +189,8 @@ impl<M: Machine> Replayed for ReplayedOf<M> {
         if at != previous && !within && !mutant!(AppliedTwice) {
             return Err(Corrupt::Range);
         }
-        let mut items = Kept { cells: &mut self.items, number, weight: payload.len() };
+        let weight = payload.len();
+        let mut items = Kept::<M> { cells: &mut self.items, slot, number, place, creates, weight };
         let Stream { stamp, head, changed } = stream;
         let begins = change::<M>(name, stamp, head, &mut items, event, place);
         if head.is_none() {
@@ -234,7 +236,7 @@ impl<M: Machine> Replayed for ReplayedOf<M> {
                 put_head::<M>(name, *number, stream.stamp, head, rows, arena);
             }
         }
-        items.write::<M>(rows, arena);
+        items.write::<M>(names, rows, arena);
     }
 
     fn clear(&mut self) {
@@ -256,7 +258,17 @@ struct Cells<I> {
     index: HashTable<u32>,
     cells: Vec<Cell<I>>,
     changed: Vec<u32>,
+    /// Of those that changed, the indexed ones, as they were when they were written last.
+    written: Vec<Written<I>>,
     heap: usize,
+}
+
+/// An item whose index rows are those of another state of it.
+struct Written<I> {
+    slot: ReplaySlot,
+    index: u32,
+    item: Option<I>,
+    weight: u32,
 }
 
 struct Cell<I> {
@@ -270,7 +282,8 @@ struct Cell<I> {
 
 impl<I: Record> Cells<I> {
     fn new() -> Self {
-        Self { index: HashTable::new(), cells: Vec::new(), changed: Vec::new(), heap: 0 }
+        let (cells, changed, written) = (Vec::new(), Vec::new(), Vec::new());
+        Self { index: HashTable::new(), cells, changed, written, heap: 0 }
     }
 
     fn find(&self, number: Number, key: &ItemKey) -> Option<u32> {
@@ -301,19 +314,50 @@ impl<I: Record> Cells<I> {
         cell
     }
 
-    fn set(&mut self, number: Number, key: ItemKey, item: Option<I>, weight: usize) {
+    /// Sets an item. Where it has index rows, what was written of it last is kept for
+    /// [`write`](Self::write), which takes the old rows away.
+    fn set(
+        &mut self,
+        number: Number,
+        key: ItemKey,
+        item: Option<I>,
+        weight: usize,
+        indexed_in: Option<ReplaySlot>,
+    ) {
         let index = match self.find(number, &key) {
             Some(index) => index,
             None => self.add(number, key),
         };
+        let cell = &mut self.cells[index as usize];
+        if let Some(slot) = indexed_in
+            && !cell.changed
+        {
+            let item = cell.item.take().filter(|_| !mutant!(IndexLostOnReplay));
+            let weight = cell.weight;
+            self.heap += weight as usize;
+            self.written.push(Written { slot, index, item, weight });
+        }
         let cell = self.fill(index, item, weight);
         if !core::mem::replace(&mut cell.changed, true) {
             self.changed.push(index);
         }
     }
 
-    fn write<M: Machine<Item = I>>(&mut self, rows: &mut Rows, arena: &mut Arena) {
-        let Self { cells, changed, .. } = self;
+    fn write<M: Machine<Item = I>>(
+        &mut self,
+        names: &[(Number, Option<Name>)],
+        rows: &mut Rows,
+        arena: &mut Arena,
+    ) {
+        let Self { cells, changed, written, heap, .. } = self;
+        for Written { slot, index, item, weight } in written.drain(..) {
+            *heap -= weight as usize;
+            let (number, name) = &names[slot as usize];
+            let name = name.as_ref().expect("an event has changed the stream, which has a name");
+            let cell = &cells[index as usize];
+            let items = (item.as_ref(), cell.item.as_ref());
+            indexed::change::<M>(name, *number, &cell.key, items, rows);
+        }
         changed.sort_unstable_by(|left, right| {
             let [left, right] = [left, right].map(|index| &cells[*index as usize]);
             (left.number, &left.key).cmp(&(right.number, &right.key))
@@ -332,31 +376,50 @@ impl<I: Record> Cells<I> {
         self.cells.capacity() * size_of::<Cell<I>>()
             + self.index.capacity() * 5
             + self.changed.capacity() * size_of::<u32>()
+            + self.written.capacity() * size_of::<Written<I>>()
             + self.heap
     }
 }
 
 /// Items of one stream, as an event changes them. What a record holds on the heap is not
 /// more than the event that put it there.
-struct Kept<'a, I> {
-    cells: &'a mut Cells<I>,
+struct Kept<'a, M: Machine> {
+    cells: &'a mut Cells<M::Item>,
+    slot: ReplaySlot,
     number: Number,
+    place: &'a Place,
+    creates: bool,
     weight: usize,
 }
 
-impl<I: Record> Items<I> for Kept<'_, I> {
-    fn get(&self, key: &ItemKey) -> Option<&I> {
+impl<M: Machine> Kept<'_, M> {
+    fn set(&mut self, key: ItemKey, item: Option<M::Item>, weight: usize) {
+        let indexed_in = is_indexed::<M>(&key).then_some(self.slot);
+        debug_assert!(
+            indexed_in.is_none()
+                || self.creates
+                || key.position() == Some(self.place.position)
+                || self.cells.find(self.number, &key).is_some(),
+            "an event of {} changes the indexed item {key:?} and does not name it",
+            M::NAME
+        );
+        self.cells.set(self.number, key, item, weight, indexed_in);
+    }
+}
+
+impl<M: Machine> Items<M::Item> for Kept<'_, M> {
+    fn get(&self, key: &ItemKey) -> Option<&M::Item> {
         let index = self.cells.find(self.number, key)?;
         self.cells.cells[index as usize].item.as_ref()
     }
 }
 
-impl<I: Record> ItemChanges<I> for Kept<'_, I> {
-    fn put(&mut self, key: ItemKey, item: I) {
-        self.cells.set(self.number, key, Some(item), self.weight);
+impl<M: Machine> ItemChanges<M::Item> for Kept<'_, M> {
+    fn put(&mut self, key: ItemKey, item: M::Item) {
+        self.set(key, Some(item), self.weight);
     }
 
     fn remove(&mut self, key: &ItemKey) {
-        self.cells.set(self.number, key.clone(), None, 0);
+        self.set(key.clone(), None, 0);
     }
 }

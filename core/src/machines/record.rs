@@ -18,9 +18,10 @@ use rkyv::{Archive, Deserialize, Serialize};
 use super::collection::{self, Collection};
 use crate::machine::{
     Canon, Changes, Command as AnyCommand, Context, Decided, Expansion, ItemKey, Link, Machine,
-    Place, Said, Shows, View,
+    Needs, Place, Said, Shows, View,
 };
-use crate::words::{Code, Fact, Id, Kind, Refusal, Timestamp};
+use crate::records::escape;
+use crate::words::{Code, Fact, Id, Kind, Name, Refusal, Timestamp};
 
 /// The longest value, in bytes of JSON text.
 pub const VALUE_LEN_MAX: usize = 65_536;
@@ -33,6 +34,8 @@ pub const FIELD_LEN_MAX: usize = 256;
 pub const VALUE: u8 = b'V';
 /// The key of the item that holds the indexed fields, where there are any.
 pub const FIELDS: u8 = b'F';
+/// The index of fields by collection, field and value: [`by_field`], and then by the record's key.
+pub const INDEX_FIELD: u8 = 1;
 /// The index by the end of life: milliseconds, big-endian; only records that have one.
 pub const INDEX_EXPIRES: u8 = 2;
 
@@ -132,6 +135,17 @@ crate::records! {
     }
 }
 
+/// What the records of a collection are listed under whose field has this value: collection and
+/// field, each with a zero behind it, which no id has; and the value, in which each zero is
+/// followed by 255, with two zeros behind it.
+#[must_use]
+pub fn by_field(collection: &str, field: &Id, value: &str) -> Vec<u8> {
+    let mut bytes = [collection.as_bytes(), &[0], field.as_str().as_bytes(), &[0]].concat();
+    escape(value.as_bytes(), &mut bytes);
+    bytes.extend_from_slice(&[0, 0]);
+    bytes
+}
+
 impl Said for Command {
     fn operation(&self) -> u8 {
         match self {
@@ -166,10 +180,20 @@ impl Said for Command {
 impl Machine for Record {
     const KIND: Kind = Kind::new(6);
     const NAME: &'static str = "record";
+    const INDEXED: &'static [u8] = &[FIELDS];
     type Head = Head;
     type Item = Item;
     type Event = Event;
     type Command = Command;
+
+    /// What indexed fields there were decides which index rows go.
+    fn needs(command: &Command, needs: &mut Needs) {
+        match command {
+            Command::Put { .. } | Command::Delete | Command::RecordDue => {
+                needs.item(ItemKey::only(FIELDS));
+            }
+        }
+    }
 
     /// A put is also a use of its collection, under the definition that named the fields. A
     /// record whose id is no pair is in no collection.
@@ -197,6 +221,14 @@ impl Machine for Record {
             Command::RecordDue => expire(view, cx.now)?.into(),
         };
         Ok(Decided::Event(event))
+    }
+
+    fn reads(event: &Event, needs: &mut Needs) {
+        match event {
+            Event::Put(_) | Event::Deleted(_) | Event::Expired(_) => {
+                needs.item(ItemKey::only(FIELDS));
+            }
+        }
     }
 
     fn apply(state: &mut Changes<'_, Self>, event: &Event, _at: &Place) {
@@ -249,6 +281,20 @@ impl Machine for Record {
     fn indexes(head: &Head, index: &mut dyn FnMut(u8, &[u8])) {
         if let Some(expires_at) = head.expires_at {
             index(INDEX_EXPIRES, &expires_at.ms().to_be_bytes());
+        }
+    }
+
+    /// A record whose id is no pair is in no collection, and in no list.
+    fn item_indexes(name: &Name, _key: &ItemKey, item: &Item, index: &mut dyn FnMut(u8, &[u8])) {
+        let (Item::Fields(Fields { pairs }), Some((collection, key))) =
+            (item, name.id.as_str().split_once('/'))
+        else {
+            return;
+        };
+        for (field, value) in pairs {
+            let mut bytes = by_field(collection, field, value);
+            bytes.extend_from_slice(key.as_bytes());
+            index(INDEX_FIELD, &bytes);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What is kept on a disk: tags, packed records, rows and log entries, each checked before use.
 
 mod entry;
+mod index;
 mod pack;
 mod row;
 
 pub use entry::{Entries, Entry, EntryFront, EntryWriter, KeyNote, Part, PartHead};
+pub use index::{INDEX_LEN_MAX, IndexRow, escape, key_of_index, prefix_of_index, unescape};
 pub use pack::{Packed, Packer, Record, Tag, pack_into, unpack};
 pub(crate) use row::{Fields, padding, text};
 pub use row::{

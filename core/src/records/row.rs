@@ -1,4 +1,4 @@
-//! Rows: what the store keeps of streams, names, items and keys, and the seal on each.
+//! Rows: what the store keeps of streams, names, items, keys and indexes, and the seal on each.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -18,11 +18,13 @@ pub enum Table {
     Item = 3,
     /// Ten minutes, and an idempotency key's hash → what was answered.
     Key = 4,
+    /// What an item is listed by, and the item → nothing. Written beside the item.
+    Index = 5,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 4] = [Self::Head, Self::Name, Self::Item, Self::Key];
+    pub const ALL: [Self; 5] = [Self::Head, Self::Name, Self::Item, Self::Key, Self::Index];
 }
 
 /// The key of a head's row: big-endian, so that rows lie in order of creation.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::{Checkpoint, Due, Reader, Store};
+use super::{Checkpoint, Due, ListedItem, Reader, Store, list_items};
 use crate::digest::digest;
 use crate::machine::{
     Canon, Changes, Context, Decided, ItemKey, Machine, Place as At, Registry, Said, Shows, Stamp,
@@ -18,7 +18,8 @@ use crate::machine::{
 };
 use crate::record;
 use crate::records::{
-    HeadRow, KeyRow, Record, Rows, Table, key_of_head, key_of_item, key_of_name, pack_into,
+    HeadRow, INDEX_LEN_MAX, IndexRow, KeyRow, Record, Rows, Table, key_of_head, key_of_index,
+    key_of_item, key_of_name, pack_into,
 };
 use crate::shard::key_row_key;
 use crate::words::{Book, Code, Id, Kind, Name, Number, Position, Refusal, Timestamp};
@@ -45,6 +46,7 @@ pub fn check<P: Place>(mut place: impl FnMut() -> P) {
     items_are_due_by_stream(place());
     index_entries_follow_their_rows(place());
     lists_run_in_index_order(place());
+    items_are_listed_in_the_order_of_their_rows(place());
     a_checkpoint_survives_a_crash(place());
     old_keys_are_dropped_by_bucket(place());
     large_values_fit(place());
@@ -203,6 +205,17 @@ fn put_key(rows: &mut Rows, bucket: u32, key: u8) {
         |out| out.extend_from_slice(&key_row_key(bucket, &[key; 16])),
         |out| row.write(out),
     );
+}
+
+/// The row of an index of items, beside an item of whatever value: a store takes it as it is.
+fn put_index(rows: &mut Rows, stream: &Stream, item: &ItemKey, bytes: &[u8]) {
+    let place = (stream.name.book, Sample::KIND, INDEX_STATE);
+    rows.put(Table::Index, |out| key_of_index(place, bytes, stream.number, item, out), |_| {});
+}
+
+fn remove_index(rows: &mut Rows, stream: &Stream, item: &ItemKey, bytes: &[u8]) {
+    let place = (stream.name.book, Sample::KIND, INDEX_STATE);
+    rows.remove(Table::Index, |out| key_of_index(place, bytes, stream.number, item, out));
 }
 
 fn key_of(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -456,6 +469,17 @@ impl Seen<'_> {
         self.reader.list(book, Sample::KIND, index, after, limit).expect("readable")
     }
 
+    fn items(
+        &self,
+        book: Book,
+        prefix: &[u8],
+        after: Option<&ListedItem>,
+        limit: usize,
+    ) -> Vec<ListedItem> {
+        let place = (book, Sample::KIND, INDEX_STATE);
+        list_items(self.reader, place, prefix, after, limit).expect("readable")
+    }
+
     /// Holds all that the reader can be asked against the model.
     fn agree(&self) {
         assert_eq!(self.reader.position(), self.model.position, "position");
@@ -468,6 +492,36 @@ impl Seen<'_> {
         }
         self.agree_on_due();
         self.agree_on_lists();
+        self.agree_on_items();
+    }
+
+    fn agree_on_items(&self) {
+        let mut lists: BTreeMap<Book, BTreeSet<(Vec<u8>, Number, ItemKey)>> = BTreeMap::new();
+        for (key, _) in self.model.table(Table::Index) {
+            let row = IndexRow::read(&key).expect("the suite wrote it");
+            lists.entry(row.book).or_default().insert((row.bytes, row.number, row.item));
+        }
+        for (book, items) in lists {
+            let fronts: BTreeSet<&[u8]> =
+                items.iter().filter_map(|(bytes, ..)| bytes.get(..1)).chain([&[][..]]).collect();
+            for front in fronts {
+                let within = items.iter().filter(|(bytes, ..)| bytes.starts_with(front));
+                let within =
+                    within.cloned().map(|(bytes, number, item)| ListedItem { bytes, number, item });
+                let within = Vec::from_iter(within);
+                assert_eq!(self.items(book, front, None, usize::MAX), within, "items of {book:?}");
+                let mut paged: Vec<ListedItem> = Vec::new();
+                loop {
+                    let page = self.items(book, front, paged.last(), 3);
+                    if page.is_empty() {
+                        break;
+                    }
+                    paged.extend(page);
+                    assert!(paged.len() <= within.len(), "pages overlap");
+                }
+                assert_eq!(paged, within, "items of {book:?}, page by page");
+            }
+        }
     }
 
     fn agree_on_due(&self) {
@@ -747,6 +801,54 @@ fn lists_run_in_index_order<P: Place>(place: P) {
     twin.apply(1, |rows| remove_head(rows, &streams[2].0));
     assert_eq!(numbers(&twin.list(Book::DEFAULT, 0, &created[1].0, 2)), [4, 2]);
     twin.agree();
+}
+
+fn items_are_listed_in_the_order_of_their_rows<P: Place>(place: P) {
+    let mut twin = Twin::new(place);
+    let (one, two) = (plain(1), plain(2));
+    let other = stream(3, OTHER, "s3", 1_003);
+    let longest = ItemKey::only(b'L').then(&[0; ItemKey::LEN_MAX - 1]);
+    // Bytes that begin with others, that hold zeros, and that are as long as can be.
+    let zeros = [0; INDEX_LEN_MAX];
+    let rows: [(&Stream, ItemKey, &[u8]); 9] = [
+        (&two, item(1), b"a"),
+        (&one, item(2), b"a"),
+        (&one, item(1), b"a"),
+        (&one, item(1), b"a\0"),
+        (&two, item(2), b"a\0\0b"),
+        (&one, item(3), b"ab"),
+        (&two, longest.clone(), &zeros),
+        (&one, item(4), b""),
+        (&other, item(1), b"a"),
+    ];
+    twin.apply(1, |out| rows.iter().for_each(|(of, item, bytes)| put_index(out, of, item, bytes)));
+    twin.agree();
+    let listed = |twin: &Twin<P>, prefix: &[u8]| -> Vec<(u64, Vec<u8>)> {
+        let items = twin.seen().items(Book::DEFAULT, prefix, None, 9);
+        items.into_iter().map(|item| (item.number.get(), item.bytes)).collect()
+    };
+    let of = |number, bytes: &[u8]| (number, bytes.to_vec());
+    let a = [of(1, b"a"), of(1, b"a"), of(2, b"a"), of(1, b"a\0"), of(2, b"a\0\0b"), of(1, b"ab")];
+    assert_eq!(listed(&twin, b"a"), a, "by bytes, then by stream and item");
+    assert_eq!(listed(&twin, b"a\0"), a[3..5]);
+    assert_eq!(listed(&twin, b"b"), []);
+    assert_eq!(listed(&twin, &zeros[..7]), [of(2, &zeros)]);
+    assert_eq!(listed(&twin, b"").len(), 8, "books are apart");
+    assert_eq!(twin.seen().items(Book::DEFAULT, b"a", None, 0), []);
+    let page = twin.seen().items(Book::DEFAULT, b"a", None, 2);
+    twin.checkpoint();
+    twin.crash();
+    twin.agree();
+    // The last of a page may be gone before the next page is asked for.
+    twin.apply(1, |rows| {
+        remove_index(rows, &one, &item(2), b"a");
+        put_index(rows, &one, &item(2), b"b");
+        remove_index(rows, &one, &item(9), b"a");
+    });
+    twin.agree();
+    let behind = twin.seen().items(Book::DEFAULT, b"a", page.last(), 1);
+    assert_eq!(behind, [ListedItem { bytes: b"a".to_vec(), number: two.number, item: item(1) }]);
+    assert_eq!(listed(&twin, b"b"), [of(1, b"b")]);
 }
 
 fn a_checkpoint_survives_a_crash<P: Place>(place: P) {
@@ -1033,7 +1135,9 @@ fn many_rows_agree_with_a_plain_map<P: Place>(place: P) {
                 match roll(8) {
                     0 => remove_head(rows, &stream),
                     1 => remove_item(rows, stream.number, &item(roll(3))),
-                    2 => put_key(rows, roll(50) as u32, roll(200) as u8),
+                    2 if state == 0 => put_key(rows, roll(50) as u32, roll(200) as u8),
+                    2 if state == 1 => remove_index(rows, &stream, &item(1), &[due as u8 % 5]),
+                    2 => put_index(rows, &stream, &item(1), &[due as u8 % 5]),
                     3..6 => put_head(rows, &stream, &cell(due, state)),
                     _ => put_item(rows, stream.number, &item(roll(3)), &cell(due, state)),
                 }
@@ -1106,7 +1210,11 @@ fn any_order_of_steps_agrees_with_a_plain_map<P: Place>(place: P, seed: u64) {
                         match roll(8) {
                             0 => remove_head(rows, &stream),
                             1 => remove_item(rows, stream.number, &item(roll(3))),
-                            2 => put_key(rows, roll(20) as u32, roll(200) as u8),
+                            2 if state == 0 => put_key(rows, roll(20) as u32, roll(200) as u8),
+                            2 if state == 1 => {
+                                remove_index(rows, &stream, &item(1), &[due as u8 % 5]);
+                            }
+                            2 => put_index(rows, &stream, &item(1), &[due as u8 % 5]),
                             3..6 => put_head(rows, &stream, &cell(due, state)),
                             _ => {
                                 put_item(rows, stream.number, &item(roll(3)), &cell(due, state));

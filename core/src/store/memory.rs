@@ -84,7 +84,7 @@ impl Tables {
         match table {
             Table::Head => self.indexed_head(key, value),
             Table::Item => self.indexed_item(key, value),
-            Table::Name | Table::Key => Ok(Indexed::default()),
+            Table::Name | Table::Key | Table::Index => Ok(Indexed::default()),
         }
     }
 

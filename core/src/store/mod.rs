@@ -1,8 +1,10 @@
 //! The store: heads, items and indexes as of a position. Rebuildable from the log.
 
 pub mod conformance;
+mod listed;
 mod memory;
 
+pub use listed::{ListedItem, list_items};
 pub use memory::MemoryStore;
 
 use std::sync::Arc;

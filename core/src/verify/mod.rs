@@ -10,7 +10,7 @@
 //! | check | what it proves |
 //! |---|---|
 //! | [`chain`] | the frames follow each other and hash to what the log says, and to anchors that were noted elsewhere |
-//! | [`rows`] | every row can be read, names and heads agree, items have their stream, indexes hold what rows say and nothing else |
+//! | [`rows`] | every row can be read, names and heads agree, items have their stream, indexes and index rows hold what rows say and nothing else |
 //! | [`balance`] | what all streams hold and what has left the ledger sum to zero |
 //! | [`replayed`] | the store is what the log says; if not, which row is the first that differs |
 
@@ -31,7 +31,7 @@ use core::fmt::{self, Display};
 use crate::damage::Damage;
 use crate::log::LogError;
 use crate::machine::ItemKey;
-use crate::records::{Corrupt, Table};
+use crate::records::{Corrupt, IndexRow, Table};
 use crate::recovery::RecoveryError;
 use crate::store::{Due, StoreError};
 use crate::words::{Asset, Book, Epoch, Kind, Name, Number, Position, Timestamp};
@@ -131,6 +131,15 @@ impl Display for Place {
                         None => write!(out, "an item of stream {number}"),
                     }
                 }
+                (Table::Index, _) => match IndexRow::read(key) {
+                    Ok(IndexRow { book, kind, index, bytes, number, item }) => write!(
+                        out,
+                        "item {item:?} of stream {number} in index {index} of {kind:?} in {book:?}, \
+                         at {}",
+                        bytes.escape_ascii()
+                    ),
+                    Err(_) => write!(out, "an index row with key {}", key.escape_ascii()),
+                },
                 _ => write!(out, "the row of table {table:?} with key {}", key.escape_ascii()),
             },
             Self::Index(book, kind, index, key) => {
@@ -277,6 +286,12 @@ pub enum Flaw {
     /// An index lists what no row says.
     #[error("stream {0} is listed, but its row says otherwise")]
     Listed(Number),
+    /// A row of an index is missing that its item says.
+    #[error("there is no such row, though the item says so")]
+    NotIndexed,
+    /// A row of an index says what its item does not.
+    #[error("its item says otherwise, or is not there")]
+    Indexed,
     /// Something due is not listed.
     #[error("it is not listed")]
     NotDue,

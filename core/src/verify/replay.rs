@@ -109,7 +109,7 @@ fn live(
     now: Timestamp,
 ) -> Result<Option<KeyValue>, StoreError> {
     while let Some((key, value)) = walk.next()? {
-        match is_live(table, &value, registry, now) {
+        match is_live(table, &key, &value, registry, now) {
             Ok(false) => {}
             Ok(true) => return Ok(Some((key, value))),
             Err(why) => return Err(StoreError::Damaged { table, key, why }),
@@ -153,5 +153,6 @@ fn describe(table: Table, value: &[u8], registry: &Registry) -> Result<String, C
             let row = KeyRow::read(value)?;
             format!("answered at position {} and {}", row.position, row.at)
         }
+        Table::Index => "there".to_owned(),
     })
 }

@@ -6,7 +6,10 @@ use super::indexes::{Expected, check_indexes};
 use super::walk::Walk;
 use super::{Error, Finding, Flaw, Place, Report, found};
 use crate::machine::{ItemKey, Registry};
-use crate::records::{Corrupt, HeadRow, ItemRow, KeyRow, Table, key_of_head, key_of_name};
+use crate::records::{
+    Corrupt, HeadRow, IndexRow, ItemRow, KeyRow, Table, key_of_head, key_of_index, key_of_item,
+    key_of_name,
+};
 use crate::shard::{bucket_of, check_kept};
 use crate::store::{Due, Reader};
 use crate::words::{Book, Id, Kind, Name, Number, Position, Timestamp};
@@ -25,6 +28,8 @@ pub struct Rows {
     pub items: u64,
     /// How many idempotency keys.
     pub keys: u64,
+    /// How many index rows of items.
+    pub indexed: u64,
     /// How many entries the indexes list.
     pub listed: u64,
     /// How many things are listed as due, some day.
@@ -37,9 +42,9 @@ pub struct Rows {
 ///
 /// A row can be read by its tag and its machine's rules, and names no position that the store
 /// has not reached. A head has a name which leads to it, and a name leads to a head of that name:
-/// so no two names share a stream. An item's stream exists and is of the item's kind. Indexes, and
-/// what is due, list what rows say and nothing else. `progress` is told how many rows and entries
-/// have been looked at.
+/// so no two names share a stream. An item's stream exists and is of the item's kind. Index rows,
+/// indexes and what is due list what rows say and nothing else. `progress` is told how many rows
+/// and entries have been looked at.
 ///
 /// `reader` is a [snapshot](crate::store::Store::snapshot), or a store that nobody writes. An index
 /// that no row of any book uses is not looked at, nor is one of a book without any stream.
@@ -85,8 +90,8 @@ struct Check<'a> {
     position: Position,
     expected: Expected,
     rows: Rows,
-    /// The stream whose items are being read, and its kind if it exists.
-    stream: Option<(Number, Option<Kind>)>,
+    /// The stream whose items are being read, and its name if it exists.
+    stream: Option<(Number, Option<Name>)>,
 }
 
 impl Check<'_> {
@@ -96,12 +101,14 @@ impl Check<'_> {
             Table::Name => self.rows.names += 1,
             Table::Item => self.rows.items += 1,
             Table::Key => self.rows.keys += 1,
+            Table::Index => self.rows.indexed += 1,
         }
         let flaw = match table {
             Table::Head => self.head(key, value),
             Table::Name => self.name(key, value),
             Table::Item => self.item(key, value),
             Table::Key => self.key(key, value),
+            Table::Index => self.index(key, value),
         };
         match flaw {
             Ok(()) => {}
@@ -154,23 +161,52 @@ impl Check<'_> {
     fn item(&mut self, key: &[u8], value: &[u8]) -> Result<(), Wrong> {
         let said = said_by_item(self.registry, key, value)?;
         self.expected.item(&said);
-        let stream = match self.stream {
-            Some((number, kind)) if number == said.number => kind,
-            _ => {
-                let head = self.get(Table::Head, &key_of_head(said.number))?;
-                let row = head.as_deref().map(HeadRow::read).transpose();
-                let kind = row.map_err(|_| Wrong::Elsewhere)?.map(|row| row.name.kind);
-                self.stream = Some((said.number, kind));
-                kind
-            }
-        };
-        match stream {
-            None => Err(Flaw::Orphan.into()),
-            Some(stream) if stream != said.kind => {
-                Err(Flaw::OtherKind { stream, found: said.kind }.into())
-            }
-            Some(_) => Ok(()),
+        let Some(name) = self.name_of(said.number)? else { return Err(Flaw::Orphan.into()) };
+        if name.kind != said.kind {
+            return Err(Flaw::OtherKind { stream: name.kind, found: said.kind }.into());
         }
+        for row in indexed(self.registry, &name, key, value)? {
+            match self.get(Table::Index, &row) {
+                Ok(Some(_)) | Err(Wrong::Elsewhere) => {}
+                Ok(None) => {
+                    self.rows.report.add(Place::Row(Table::Index, row), Flaw::NotIndexed);
+                }
+                Err(wrong) => return Err(wrong),
+            }
+        }
+        Ok(())
+    }
+
+    /// An index row is one of those that its item says.
+    fn index(&mut self, key: &[u8], value: &[u8]) -> Result<(), Wrong> {
+        let IndexRow { number, item, .. } = IndexRow::read(key)?;
+        if !value.is_empty() {
+            return Err(Corrupt::Range.into());
+        }
+        let mut of_item = Vec::new();
+        key_of_item(number, &item, &mut of_item);
+        let value = self.get(Table::Item, &of_item)?;
+        let (Some(value), Some(name)) = (value, self.name_of(number)?) else {
+            return Err(Flaw::Indexed.into());
+        };
+        let said = indexed(self.registry, &name, &of_item, &value);
+        // An item that cannot be read is a finding of its own.
+        let said = said.map_err(|_| Wrong::Elsewhere)?;
+        if said.contains(key) { Ok(()) } else { Err(Flaw::Indexed.into()) }
+    }
+
+    /// The name of a stream, if that exists.
+    fn name_of(&mut self, number: Number) -> Result<Option<Name>, Wrong> {
+        if let Some((of, name)) = &self.stream
+            && *of == number
+        {
+            return Ok(name.clone());
+        }
+        let head = self.get(Table::Head, &key_of_head(number))?;
+        let row = head.as_deref().map(HeadRow::read).transpose();
+        let name = row.map_err(|_| Wrong::Elsewhere)?.map(|row| row.name);
+        self.stream = Some((number, name.clone()));
+        Ok(name)
     }
 
     fn key(&self, key: &[u8], value: &[u8]) -> Result<(), Wrong> {
@@ -285,6 +321,27 @@ pub(super) fn said_by_item(
     let rules = registry.rules(row.kind).ok_or(Flaw::UnknownKind(row.kind))?;
     let at = rules.item_due(row.tag, row.item)?;
     Ok(SaidByItem { number, due: due(at, number, Some(item)), kind: row.kind })
+}
+
+/// The keys of the index rows that an item's row says.
+fn indexed(
+    registry: &Registry,
+    name: &Name,
+    key: &[u8],
+    value: &[u8],
+) -> Result<BTreeSet<Vec<u8>>, Flaw> {
+    let (number, item) = key.split_first_chunk::<8>().ok_or(Corrupt::Short)?;
+    let number = Number::new(u64::from_be_bytes(*number));
+    let item = ItemKey::from_bytes(item).ok_or(Corrupt::Range)?;
+    let row = ItemRow::read(value)?;
+    let rules = registry.rules(row.kind).ok_or(Flaw::UnknownKind(row.kind))?;
+    let mut keys = BTreeSet::new();
+    rules.item_indexes(name, &item, (row.tag, row.item), &mut |index, bytes| {
+        let mut row_key = Vec::new();
+        key_of_index((name.book, row.kind, index), bytes, number, &item, &mut row_key);
+        keys.insert(row_key);
+    })?;
+    Ok(keys)
 }
 
 fn due(at: Timestamp, number: Number, item: Option<ItemKey>) -> Option<Due> {

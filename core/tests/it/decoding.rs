@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use feed::feed;
 use proptest::prelude::*;
 use quipu_core::machine::{Answer, ItemKey, Machine, Piece, Registry, Rules, Stamp, What};
-use quipu_core::machines::record::{Deleted, Event, Head, Put, Record};
+use quipu_core::machines::record::{Deleted, Event, Head, INDEX_FIELD, Put, Record, by_field};
 use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::records::{
     Corrupt, Entries, EntryWriter, HeadRow, ItemRow, KeyNote, KeyRow, Record as _, Table, Tag,
-    open, pack_into, seal,
+    key_of_index, open, pack_into, seal,
 };
 use quipu_core::words::{Book, Id, Name, Number, Position, Timestamp};
 use rkyv::ser::allocator::Arena;
@@ -73,6 +73,16 @@ pub(crate) fn key_row() -> Vec<u8> {
     bytes
 }
 
+/// The key of a row of the index of fields, as the format's page draws it.
+pub(crate) fn index_row() -> Vec<u8> {
+    let by = by_field("things", &Id::new("colour").expect("well formed"), "a\0b");
+    let by = [&by[..], b"cup"].concat();
+    let mut bytes = Vec::new();
+    let place = (Book::DEFAULT, Record::KIND, INDEX_FIELD);
+    key_of_index(place, &by, Number::new(7), &ItemKey::only(b'F'), &mut bytes);
+    bytes
+}
+
 /// A head and an item, by hand: the pieces as the format's page draws them.
 pub(crate) fn answer() -> Vec<u8> {
     let mut record = Vec::new();
@@ -122,7 +132,7 @@ fn records() -> Vec<Vec<u8>> {
 
 /// What packed records are wrapped in, each valid for one reader.
 fn wrapped() -> Vec<Vec<u8>> {
-    vec![entries(), head_row(), key_row(), answer(), sealed()]
+    vec![entries(), head_row(), key_row(), index_row(), answer(), sealed()]
 }
 
 #[test]

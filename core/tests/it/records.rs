@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use quipu_core::machine::{ItemKey, Stamp};
 use quipu_core::records::{
-    Corrupt, Entries, EntryWriter, HeadRow, KeyNote, KeyRow, Record, Rows, Table, Tag, key_of_head,
-    key_of_item, key_of_name, open, pack_into, seal,
+    Corrupt, Entries, EntryWriter, HeadRow, IndexRow, KeyNote, KeyRow, Record, Rows, Table, Tag,
+    key_of_head, key_of_index, key_of_item, key_of_name, open, pack_into, prefix_of_index, seal,
 };
 use quipu_core::words::{Book, Id, Kind, Name, Number, Position, Timestamp};
 use quipu_core::{record, records};
@@ -194,6 +194,14 @@ fn rows() -> Rows {
         |out| out.extend_from_slice(&[3; 20]),
         |out| key_row(&[1, 2, 3]).write(out),
     );
+    rows.put(
+        Table::Index,
+        |out| {
+            let place = (Book::DEFAULT, Kind::new(64), 1);
+            key_of_index(place, &[9, 0], number, &ItemKey::only(b'I'), out);
+        },
+        |_| {},
+    );
     rows
 }
 
@@ -331,6 +339,25 @@ fn any_time() -> impl Strategy<Value = Timestamp> {
     any::<u64>().prop_map(Timestamp::from_ms)
 }
 
+/// So few different bytes that one often begins like another.
+fn few_bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop::sample::select(&[0, 1, b'a', 254, 255][..]), 0..5)
+}
+
+fn any_index_row() -> impl Strategy<Value = IndexRow> {
+    let place = (1..3_u64, 64..66_u8, 1..3_u8);
+    (place, few_bytes(), 0..300_u64, few_bytes()).prop_map(
+        |((book, kind, index), bytes, number, item)| IndexRow {
+            book: Book::new(Number::new(book)),
+            kind: Kind::new(kind),
+            index,
+            bytes,
+            number: Number::new(number),
+            item: ItemKey::only(b'I').then(&item),
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(crate::cases(500))]
 
@@ -407,7 +434,7 @@ proptest! {
     #[test]
     fn changed_rows_come_back_in_order(
         changes in prop::collection::vec(
-            (0..4_usize, any::<[u8; 5]>(), prop::option::of(any::<Vec<u8>>())),
+            (0..Table::ALL.len(), any::<[u8; 5]>(), prop::option::of(any::<Vec<u8>>())),
             0..20,
         ),
     ) {
@@ -429,6 +456,33 @@ proptest! {
             rows.range(half..changes.len()).collect::<Vec<_>>(),
             rows.iter().skip(half).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn index_rows_come_back_and_lie_in_the_order_of_what_they_list_by(
+        one in any_index_row(),
+        two in any_index_row(),
+        prefix in few_bytes(),
+    ) {
+        let key = |row: &IndexRow| {
+            let mut key = Vec::new();
+            key_of_index((row.book, row.kind, row.index), &row.bytes, row.number, &row.item, &mut key);
+            key
+        };
+        let order = |row: &IndexRow| {
+            let place = (row.book, row.kind, row.index);
+            (place, row.bytes.clone(), row.number, row.item.clone())
+        };
+        prop_assert_eq!(IndexRow::read(&key(&one)), Ok(one.clone()));
+        prop_assert_eq!(key(&one).cmp(&key(&two)), order(&one).cmp(&order(&two)));
+        let mut within = Vec::new();
+        prefix_of_index((one.book, one.kind, one.index), &prefix, &mut within);
+        prop_assert_eq!(key(&one).starts_with(&within), one.bytes.starts_with(&prefix));
+        for len in 0..key(&one).len() {
+            // The end of an item's key says nothing of where it ends.
+            let read = IndexRow::read(&key(&one)[..len]);
+            prop_assert!(read.is_err() || len > key(&one).len() - one.item.as_bytes().len());
+        }
     }
 
     #[test]

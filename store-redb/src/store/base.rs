@@ -36,7 +36,7 @@ pub(crate) struct Base {
 
 /// The open tables of one transaction.
 struct Tables {
-    rows: [BytesTable; 3],
+    rows: [BytesTable; 4],
     entries: [EntriesTable; 3],
     transaction: ReadTransaction,
 }
@@ -62,6 +62,7 @@ impl Base {
                 transaction.open_table(of(Table::Head))?,
                 transaction.open_table(of(Table::Name))?,
                 transaction.open_table(of(Table::Item))?,
+                transaction.open_table(of(Table::Index))?,
             ];
             let entries = [
                 transaction.open_table(entries_of(Index::Due))?,
@@ -188,6 +189,7 @@ impl Base {
             Table::Head => Some(&self.tables().rows[0]),
             Table::Name => Some(&self.tables().rows[1]),
             Table::Item => Some(&self.tables().rows[2]),
+            Table::Index => Some(&self.tables().rows[3]),
             Table::Key => None,
         }
     }

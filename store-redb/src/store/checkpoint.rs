@@ -46,7 +46,7 @@ pub(crate) fn write(
     }
     let newest = Newest::new(layers);
     let mut indexes = Indexes::new(transaction, registry);
-    for table in [Table::Head, Table::Item, Table::Name] {
+    for table in [Table::Head, Table::Item, Table::Name, Table::Index] {
         rows(transaction, &newest, table, &mut indexes)?;
     }
     indexes.flush()?;
@@ -73,7 +73,7 @@ fn rows(
             }
             None => on_disk.remove(row.key)?,
         };
-        if table != Table::Name {
+        if matches!(table, Table::Head | Table::Item) {
             let old = old.as_ref().map(redb::AccessGuard::value);
             indexes.changed(table, row.key, old, row.value)?;
         }
@@ -133,9 +133,8 @@ impl<'a> Newest<'a> {
         mut visit: impl FnMut(usize, Found<'_>) -> Result<(), Stopped>,
     ) -> Result<(), Stopped> {
         let sorted: Vec<&Sorted> =
-            self.layers.iter().map(|(held, layer)| layer.sorted(held)).collect();
-        let row =
-            |layer: usize, at: usize| sorted[layer].get(&self.layers[layer].0.rows, table, at);
+            self.layers.iter().map(|(held, layer)| layer.sorted(held, table)).collect();
+        let row = |layer: usize, at: usize| sorted[layer].get(&self.layers[layer].0.rows, at);
         let mut next = vec![0; sorted.len()];
         let mut firsts: Vec<Option<Found<'_>>> = (0..sorted.len()).map(|at| row(at, 0)).collect();
         loop {

@@ -19,6 +19,7 @@ pub(crate) fn rows_of(table: Table) -> Option<Bytes<'static>> {
         Table::Name => Some(TableDefinition::new("name")),
         Table::Item => Some(TableDefinition::new("item")),
         Table::Key => None,
+        Table::Index => Some(TableDefinition::new("index")),
     }
 }
 

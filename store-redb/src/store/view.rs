@@ -74,13 +74,10 @@ impl View {
     ) -> Result<(), StoreError> {
         let held: Vec<_> = self.layers.iter().map(|layer| layer.read()).collect();
         let sorted: Vec<_> =
-            self.layers.iter().zip(&held).map(|(layer, held)| layer.sorted(held)).collect();
-        let rows = |layer: usize, next: usize| sorted[layer].get(&held[layer].rows, table, next);
-        let mut next: Vec<usize> = sorted
-            .iter()
-            .zip(&held)
-            .map(|(sorted, held)| sorted.first(&held.rows, table, from))
-            .collect();
+            self.layers.iter().zip(&held).map(|(layer, held)| layer.sorted(held, table)).collect();
+        let rows = |layer: usize, next: usize| sorted[layer].get(&held[layer].rows, next);
+        let mut next: Vec<usize> =
+            sorted.iter().zip(&held).map(|(sorted, held)| sorted.first(&held.rows, from)).collect();
         let keys_from = keys_from(&self.layers);
         let mut block = Block::new(&self.base, table, from)?;
         loop {

@@ -198,16 +198,8 @@ impl Rows {
         }
     }
 
-    /// Every row's place, by table and key.
-    pub(crate) fn sorted(&self) -> Sorted {
-        let mut tables = Sorted::default();
-        for table in Table::ALL {
-            tables.0[table as usize - 1] = self.sorted_of(table);
-        }
-        tables
-    }
-
-    fn sorted_of(&self, table: Table) -> Vec<Place> {
+    /// The place of each row of a table, by key.
+    pub(crate) fn sorted(&self, table: Table) -> Sorted {
         // Keys share how they begin: zeros of a number, a book. What lies behind that fits
         // into eight bytes, nearly always, and then sorting does not look at the rows.
         let mut shared: Option<&[u8]> = None;
@@ -230,7 +222,7 @@ impl Rows {
         order.sort_unstable_by(|(one, at), (two, other)| {
             one.cmp(two).then_with(|| self.key_at(*at).cmp(self.key_at(*other)))
         });
-        order.into_iter().map(|(_, place)| place).collect()
+        Sorted(order.into_iter().map(|(_, place)| place).collect())
     }
 
     fn key_at(&self, place: Place) -> &[u8] {
@@ -358,24 +350,22 @@ impl Header {
     }
 }
 
-/// The places of all rows, by table and key.
-#[derive(Default)]
-pub(crate) struct Sorted([Vec<Place>; 4]);
+/// The places of the rows of one table, by key.
+pub(crate) struct Sorted(Vec<Place>);
 
 impl Sorted {
     /// The bytes of memory that it takes.
     pub(crate) fn byte_len(&self) -> usize {
-        self.0.iter().map(|places| places.capacity() * size_of::<Place>()).sum()
+        self.0.capacity() * size_of::<Place>()
     }
 
-    /// The index of the first row of a table whose key is not below this one.
-    pub(crate) fn first(&self, rows: &Rows, table: Table, from: &[u8]) -> usize {
-        self.0[table as usize - 1]
-            .partition_point(|place| rows.key_at(*place).cmp(from) == Ordering::Less)
+    /// The index of the first row whose key is not below this one.
+    pub(crate) fn first(&self, rows: &Rows, from: &[u8]) -> usize {
+        self.0.partition_point(|place| rows.key_at(*place).cmp(from) == Ordering::Less)
     }
 
-    /// A row of a table by its index.
-    pub(crate) fn get<'a>(&self, rows: &'a Rows, table: Table, index: usize) -> Option<Found<'a>> {
-        self.0[table as usize - 1].get(index).map(|place| rows.at(*place))
+    /// A row by its index.
+    pub(crate) fn get<'a>(&self, rows: &'a Rows, index: usize) -> Option<Found<'a>> {
+        self.0.get(index).map(|place| rows.at(*place))
     }
 }

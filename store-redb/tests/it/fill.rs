@@ -68,8 +68,9 @@ fn only_an_empty_store_is_filled_and_only_in_order() {
 #[test]
 fn a_store_that_is_not_whole_is_set_aside() {
     let (rows, _) = rows();
-    // More than one transaction takes, of keys that have no index.
+    // More than one transaction takes, of keys that have no index, at the very end.
     let mut large = rows;
+    large.retain(|(table, ..)| *table != Table::Index);
     for number in 0..66_u32 {
         let key = [&9_000_000_u32.to_be_bytes()[..], &number.to_be_bytes()].concat();
         large.push((Table::Key, key, vec![7; 1 << 20]));

@@ -9,7 +9,8 @@ use quipu_core::machine::{
 };
 use quipu_core::record;
 use quipu_core::records::{
-    HeadRow, KeyRow, Record, Rows, Table, key_of_head, key_of_item, key_of_name, pack_into,
+    HeadRow, KeyRow, Record, Rows, Table, key_of_head, key_of_index, key_of_item, key_of_name,
+    pack_into,
 };
 use quipu_core::shard::key_row_key;
 use quipu_core::store::{MemoryStore, Reader, Store, StoreError};
@@ -138,6 +139,19 @@ pub(crate) fn remove_item(rows: &mut Rows, number: u64, key: u64) {
     rows.remove(Table::Item, |out| key_of_item(Number::new(number), &item(key), out));
 }
 
+/// Lists an item by a byte, or no more. What its own row says is nothing to a store.
+pub(crate) fn list_item(rows: &mut Rows, number: u64, key: u64, by: u8, is_listed: bool) {
+    let place = (Book::DEFAULT, Sample::KIND, 1);
+    let key = |out: &mut Vec<u8>| {
+        key_of_index(place, &[by], Number::new(number), &item(key), out);
+    };
+    if is_listed {
+        rows.put(Table::Index, key, |_| {});
+    } else {
+        rows.remove(Table::Index, key);
+    }
+}
+
 pub(crate) fn put_key(rows: &mut Rows, bucket: u32, key: u8) {
     let at = Timestamp::from_ms(u64::from(bucket) * 600_000);
     let row = KeyRow { fingerprint: [key; 16], position: Position::new(1), at, answer: &[key; 24] };
@@ -157,6 +171,8 @@ pub(crate) fn round(round: u64) -> Rows {
     for number in 1 + round % 3..12 {
         put_head(&mut rows, number, 50 * round + number, (round % 4) as u8);
         put_item(&mut rows, number, round, 70 * round);
+        list_item(&mut rows, number, round, (number % 4) as u8, true);
+        list_item(&mut rows, number, round - 1, (number % 4) as u8, number % 2 == 0);
     }
     if round > 1 {
         remove_item(&mut rows, 5, round - 1);

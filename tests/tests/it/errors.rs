@@ -240,7 +240,7 @@ fn a_log_in_redb_says_the_same() {
     put(&later, "log/log.redb", &rest.bytes("log/log.redb"));
     assert_eq!(
         said(&later),
-        "the log ends at position 61, but at the last clean stop it ended at 62; put the missing \
+        "the log ends at position 68, but at the last clean stop it ended at 69; put the missing \
          segments back, or restore a backup"
     );
 }

@@ -109,10 +109,17 @@ pub(crate) fn go_on<D: Disk>(ledger: &mut Ledger<D>) {
             fields: vec![(id("colour"), colour.to_owned())],
             era: 1,
         };
-        let stream = Name::new(Book::DEFAULT, Record::KIND, Id::pair(&id("things"), &id(name)));
-        let put = Leg { stream, command: Command::of::<Record>(put), options: Options::default() };
-        done(ledger.ask(Ask::Command(put, None)));
+        done(ledger.ask(of_record(Id::pair(&id("things"), &id(name)), put)));
     }
+    // One field is another now, one record has a field no more, and one is gone.
+    let [things, pot] = [id("things"), id("pot")];
+    for (name, colours) in [("cup", vec!["green"]), ("lid", vec!["red"]), ("lid", vec![])] {
+        let fields: Vec<_> = colours.iter().map(|it| (id("colour"), (*it).to_owned())).collect();
+        let (value, ttl_ms, must_be_absent) = ("{}".to_owned(), Some(900_000_000), false);
+        let put = record::Command::Put { value, ttl_ms, must_be_absent, fields, era: 1 };
+        done(ledger.ask(of_record(Id::pair(&things, &id(name)), put)));
+    }
+    done(ledger.ask(of_record(Id::pair(&things, &pot), record::Command::Delete)));
     done(ledger.ask(command::<Flow>("f", flow::Command::Settle)));
     done(ledger.ask(command::<Flow>("f", flow::Command::Withdraw { amount: None })));
     done(ledger.ask(command::<Flow>("f", flow::Command::Pause)));
@@ -146,8 +153,9 @@ pub(crate) fn go_on<D: Disk>(ledger: &mut Ledger<D>) {
     }
 }
 
-/// The states of a payout.
-pub(crate) const PAYOUTS: [&str; 5] = ["pending", "dispatched", "completed", "failed", "unknown"];
+/// The states of a payout; one that is retried is pending once more.
+pub(crate) const PAYOUTS: [&str; 6] =
+    ["pending", "dispatched", "completed", "failed", "unknown", "retried"];
 
 /// Plans a payout and brings it into a state. Gives its id.
 pub(crate) fn pay_out<D: Disk>(ledger: &mut Ledger<D>, who: &str, state: &str) -> Id {
@@ -168,10 +176,17 @@ pub(crate) fn pay_out<D: Disk>(ledger: &mut Ledger<D>, who: &str, state: &str) -
         "completed" => account::Command::Complete { withdrawal: of, fence, reference: None },
         "failed" => account::Command::Fail { withdrawal: of, fence, error },
         "unknown" => account::Command::Unknown { withdrawal: of, fence, error },
+        "retried" => account::Command::Retry { withdrawal: of, fence, error },
         _ => return withdrawal,
     };
     done(ledger.ask(command::<Account>(who, report)));
     withdrawal
+}
+
+fn of_record(record: Id, command: record::Command) -> Ask {
+    let stream = Name::new(Book::DEFAULT, Record::KIND, record);
+    let (command, options) = (Command::of::<Record>(command), Options::default());
+    Ask::Command(Leg { stream, command, options }, None)
 }
 
 fn take(who: &str, quantity: u32, pay_from: Option<&str>) -> drop::Command {

@@ -38,15 +38,15 @@ pub use event::{
 };
 pub use state::{
     Charge, First, Head, Hold, HoldState, Item, Spending, State, Withdrawal, WithdrawalState,
-    charge_key, charge_reference_key, deposit_reference_key, hold_key, metadata_key,
-    withdrawal_key,
+    by_state, by_worker, charge_key, charge_reference_key, deposit_reference_key, hold_key,
+    metadata_key, withdrawal_key,
 };
 
 use crate::machine::{
     self, Changes, Context, Decided, Expansion, ItemKey, Link, Machine, Needs, Place, Postings,
     Shows, Side, View,
 };
-use crate::words::{Asset, Id, Kind, Position, Refusal, Timestamp};
+use crate::words::{Asset, Id, Kind, Name, Position, Refusal, Timestamp};
 
 /// The letter of a charge's id.
 pub const CHARGE_LETTER: char = 'c';
@@ -66,6 +66,12 @@ pub const ERROR_BYTES_MAX: usize = 512;
 pub const INDEX_STATE: u8 = 1;
 /// The index by asset: its twelve bytes.
 pub const INDEX_ASSET: u8 = 2;
+/// The index of withdrawals by state: [`by_state`], and then in the order in which they were
+/// planned.
+pub const INDEX_WITHDRAWAL_STATE: u8 = 3;
+/// The index of dispatched withdrawals by worker: [`by_worker`], and then in the order in which
+/// they were planned.
+pub const INDEX_WITHDRAWAL_WORKER: u8 = 4;
 
 /// The account machine.
 pub struct Account;
@@ -74,6 +80,7 @@ impl Machine for Account {
     const KIND: Kind = Kind::new(2);
     const NAME: &'static str = "account";
     const MOVES_VALUE: bool = true;
+    const INDEXED: &'static [u8] = b"W";
     type Head = Head;
     type Item = Item;
     type Event = Event;
@@ -231,6 +238,16 @@ impl Machine for Account {
     fn indexes(head: &Head, index: &mut dyn FnMut(u8, &[u8])) {
         index(INDEX_STATE, &[head.state.byte()]);
         index(INDEX_ASSET, head.asset.bytes());
+    }
+
+    fn item_indexes(_name: &Name, key: &ItemKey, item: &Item, index: &mut dyn FnMut(u8, &[u8])) {
+        let (Item::Withdrawal(withdrawal), Some(planned)) = (item, key.position()) else { return };
+        let planned = planned.get().to_be_bytes();
+        index(INDEX_WITHDRAWAL_STATE, &[&by_state(withdrawal.state)[..], &planned].concat());
+        if let (WithdrawalState::Dispatched, Some(worker)) = (withdrawal.state, &withdrawal.worker)
+        {
+            index(INDEX_WITHDRAWAL_WORKER, &[&by_worker(worker)[..], &planned].concat());
+        }
     }
 }
 

@@ -222,6 +222,32 @@ pub enum WithdrawalState {
     Unknown,
 }
 
+impl WithdrawalState {
+    /// The byte in the index of withdrawals by state.
+    #[must_use]
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Pending => 1,
+            Self::Dispatched => 2,
+            Self::Completed => 3,
+            Self::Failed => 4,
+            Self::Unknown => 5,
+        }
+    }
+}
+
+/// What withdrawals in a state are listed under.
+#[must_use]
+pub fn by_state(state: WithdrawalState) -> [u8; 1] {
+    [state.byte()]
+}
+
+/// What withdrawals that a worker has are listed under: its name, and a zero, which no name has.
+#[must_use]
+pub fn by_worker(worker: &Id) -> Vec<u8> {
+    [worker.as_str().as_bytes(), &[0]].concat()
+}
+
 /// A charge that may be refunded.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub struct Charge {

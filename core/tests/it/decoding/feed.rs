@@ -1,8 +1,8 @@
 //! Feeds bytes to everything that reads bytes. The fuzz target runs this file too.
 
-use quipu_core::machine::{Answer, Postings, Registry, What};
-use quipu_core::records::{Entries, HeadRow, ItemRow, KeyRow, Table, open};
-use quipu_core::words::Position;
+use quipu_core::machine::{Answer, ItemKey, Postings, Registry, Rules, What};
+use quipu_core::records::{Entries, HeadRow, IndexRow, ItemRow, KeyRow, Table, Tag, open};
+use quipu_core::words::{Book, Id, Name, Position};
 
 /// Gives the bytes to every reader. Each says what they are or that they are nothing of its
 /// own; the only wrong answer is a panic.
@@ -13,6 +13,7 @@ pub(crate) fn feed(registry: &Registry, bytes: &[u8]) {
     feed_head_row(registry, bytes);
     feed_item_row(registry, bytes);
     let _ = KeyRow::read(bytes);
+    let _ = IndexRow::read(bytes);
     feed_answer(registry, bytes);
     feed_seal(bytes);
     feed_records(registry, bytes);
@@ -46,6 +47,17 @@ fn feed_item_row(registry: &Registry, bytes: &[u8]) {
     let Some(rules) = registry.rules(row.kind) else { return };
     let _ = rules.describe_item(row.tag, row.item);
     let _ = rules.item_due(row.tag, row.item);
+    feed_item_indexes(rules, row.tag, row.item);
+}
+
+/// Asks what an item is listed by, under every letter that is a capital.
+fn feed_item_indexes(rules: &dyn Rules, tag: Tag, item: &[u8]) {
+    let Ok(id) = Id::new("a") else { return };
+    let name = Name::new(Book::DEFAULT, rules.kind(), Id::pair(&id, &id));
+    for letter in b'A'..=b'Z' {
+        let key = ItemKey::at(letter, Position::new(7));
+        let _ = rules.item_indexes(&name, &key, (tag, item), &mut |_, _| {});
+    }
 }
 
 fn feed_answer(registry: &Registry, bytes: &[u8]) {
@@ -88,6 +100,7 @@ fn feed_records(registry: &Registry, bytes: &[u8]) {
             for &tag in items {
                 let _ = rules.describe_item(tag, bytes);
                 let _ = rules.item_due(tag, bytes);
+                feed_item_indexes(rules, tag, bytes);
             }
             for &tag in events {
                 let _ = rules.describe_event(tag, bytes);

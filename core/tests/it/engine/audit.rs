@@ -74,6 +74,7 @@ pub(crate) struct Audit {
     keys: BTreeMap<(Key, String), (Reply, Timestamp)>,
     fences: Vec<(Position, Epoch)>,
     made: BTreeMap<char, Vec<u64>>,
+    payouts: Vec<(Id, u64, u64)>,
     crashed: bool,
 }
 
@@ -161,6 +162,12 @@ impl Audit {
         self.made.get(&letter).map_or(&[], Vec::as_slice)
     }
 
+    /// The account, the position and the newest fence of every payout that is not finished, as
+    /// far as the last check saw.
+    pub(crate) fn payouts(&self) -> &[(Id, u64, u64)] {
+        &self.payouts
+    }
+
     /// Goes through the whole log, and holds every answer so far against it.
     pub(crate) fn check(&mut self, frames: &[Frame], registry: &Registry) {
         for (next, epoch) in &self.fences {
@@ -169,6 +176,7 @@ impl Audit {
         }
         let book = Book::read(frames, registry);
         self.made = book.made.clone();
+        self.payouts = book.payouts();
         let mut owners: BTreeMap<Position, &Sent> = BTreeMap::new();
         for (sent, reply) in &self.answered {
             match reply {
@@ -250,6 +258,7 @@ struct State {
     exists: bool,
     balance: i128,
     holds: BTreeMap<u64, (i128, Option<Timestamp>)>,
+    payouts: BTreeMap<u64, Payout>,
     spent: BTreeSet<u64>,
     claimed: Option<String>,
     revoked: bool,
@@ -265,9 +274,26 @@ struct State {
     recipient: Option<Id>,
 }
 
+/// A payout that is not finished.
+#[derive(Clone, Debug)]
+struct Payout {
+    amount: i128,
+    fence: u64,
+    lease_until: Option<Timestamp>,
+}
+
 impl State {
     fn held(&self) -> i128 {
-        self.holds.values().map(|(amount, _)| amount).sum()
+        let holds: i128 = self.holds.values().map(|(amount, _)| amount).sum();
+        holds + self.payouts.values().map(|payout| payout.amount).sum::<i128>()
+    }
+
+    fn payout(&mut self, planned: Position) -> &mut Payout {
+        self.payouts.get_mut(&planned.get()).expect("a payout that is not finished")
+    }
+
+    fn pay_out(&mut self, planned: Position) {
+        self.payouts.remove(&planned.get()).expect("a payout ends once");
     }
 
     fn in_flow(&self) -> i128 {
@@ -307,6 +333,17 @@ impl Book {
             assert_eq!(book.last, frame.last(), "a frame's entries fill its positions");
         }
         book
+    }
+
+    fn payouts(&self) -> Vec<(Id, u64, u64)> {
+        let mut payouts = Vec::new();
+        for (name, history) in &self.history {
+            let last = history.values().last().map(|state| &state.payouts);
+            for (planned, payout) in last.into_iter().flatten() {
+                payouts.push((name.id.clone(), *planned, payout.fence));
+            }
+        }
+        payouts
     }
 
     /// All money is somewhere: in accounts, in flows, or outside.
@@ -385,11 +422,14 @@ impl Book {
         let mut after = None;
         let ends = match event {
             E::HoldExpired(expired) => Some(expired.hold.get()),
+            E::LeaseExpired(expired) => Some(expired.withdrawal.get()),
             _ => None,
         };
-        for (hold, (_, expires)) in &state.holds {
+        let holds = state.holds.iter().map(|(hold, (_, expires))| (hold, *expires));
+        let leases = state.payouts.iter().map(|(planned, payout)| (planned, payout.lease_until));
+        for (what, expires) in holds.chain(leases) {
             let over = expires.is_some_and(|expires| expires <= now);
-            assert!(!over || ends.is_some(), "hold {hold} should have expired before {at}");
+            assert!(!over || ends.is_some(), "{what} should have expired before {at}");
         }
         match event {
             E::Deposited(e) => {
@@ -424,6 +464,36 @@ impl Book {
             }
             E::HoldReleased(e) => consume(state, e.hold.get(), at),
             E::HoldExpired(e) => consume(state, e.hold.get(), at),
+            E::WithdrawalPlanned(e) => {
+                let payout = Payout { amount: n(e.amount), fence: 0, lease_until: None };
+                state.payouts.insert(at, payout);
+                self.made.entry('w').or_default().push(at);
+            }
+            E::WithdrawalLeased(e) => {
+                let payout = state.payout(e.withdrawal);
+                (payout.fence, payout.lease_until) = (at, Some(e.until));
+            }
+            E::WithdrawalRetried(e) => state.payout(e.withdrawal).lease_until = None,
+            E::WithdrawalUnknown(e) => state.payout(e.withdrawal).lease_until = None,
+            E::LeaseExpired(e) => {
+                let until = state.payout(e.withdrawal).lease_until.take();
+                assert!(until.is_some_and(|until| until <= now), "a lease is over once, at {at}");
+            }
+            E::WithdrawalFailed(e) => state.pay_out(e.withdrawal),
+            E::WithdrawalCompleted(e) => {
+                state.pay_out(e.withdrawal);
+                self.outside += n(e.amount);
+                state.balance -= n(e.amount);
+                after = Some(e.balance_after);
+            }
+            E::WithdrawalReconciled(e) => {
+                state.pay_out(e.withdrawal);
+                if e.completed {
+                    self.outside += n(e.amount);
+                    state.balance -= n(e.amount);
+                }
+                after = Some(e.balance_after);
+            }
             E::Sent(e) => {
                 transit = n(e.amount);
                 state.balance -= n(e.amount);

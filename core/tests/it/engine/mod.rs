@@ -7,6 +7,7 @@ mod found;
 mod found_later;
 mod history;
 mod legs;
+mod lists;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod own;

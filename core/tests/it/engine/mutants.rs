@@ -5,7 +5,7 @@ use quipu_core::{Mutant, plant};
 use super::seeds::run;
 
 /// Every planted bug, with the seeds that it may survive.
-const PLANTED: [Mutant; 18] = [
+const PLANTED: [Mutant; 20] = [
     Mutant::AnswerBeforeSync,
     Mutant::RefusalNotHeld,
     Mutant::ReadNotHeld,
@@ -24,6 +24,8 @@ const PLANTED: [Mutant; 18] = [
     Mutant::HoldFreedTwice,
     Mutant::ClaimWithoutStock,
     Mutant::TimersSkipped,
+    Mutant::IndexLeftBehind,
+    Mutant::IndexLostOnReplay,
 ];
 
 const SEEDS_MAX: u64 = 400;

@@ -2,10 +2,12 @@
 
 use super::say::*;
 use quipu_core::driver::{Driver, Setup};
+use quipu_core::machine::Machine;
 use quipu_core::machines::account::Account;
 use quipu_core::machines::{genesis, registry};
 use quipu_core::shard::{Ask, Key, Reading, Reply};
-use quipu_core::words::{Code, Fact, Timestamp};
+use quipu_core::store::{ListedItem, list_items};
+use quipu_core::words::{Book, Code, Fact, Timestamp};
 use seats::{Command, Head, SeatState, Seats};
 
 /// What a user writes in a crate of their own.
@@ -15,7 +17,9 @@ mod seats {
         Said, Shows, View,
     };
     use quipu_core::machines::account::{self, Account};
-    use quipu_core::words::{Amount, Code, Fact, Id, Kind, Metadata, Position, Refusal, Timestamp};
+    use quipu_core::words::{
+        Amount, Code, Fact, Id, Kind, Metadata, Name, Position, Refusal, Timestamp,
+    };
     use quipu_core::{record, records};
     use rkyv::{Archive, Deserialize, Serialize};
 
@@ -123,6 +127,9 @@ mod seats {
 
     record!(Seat = (1, 1));
 
+    /// Whose seats there are: who, and a zero, and in which hall.
+    pub(super) const INDEX_WHO: u8 = 1;
+
     pub(super) fn seat_key(seat: &Id) -> ItemKey {
         ItemKey::named(b'S', seat)
     }
@@ -170,6 +177,7 @@ mod seats {
     impl Machine for Seats {
         const KIND: Kind = Kind::new(Kind::OWN);
         const NAME: &'static str = "seats";
+        const INDEXED: &'static [u8] = b"S";
         type Head = Head;
         type Item = Seat;
         type Event = Event;
@@ -245,10 +253,11 @@ mod seats {
 
         fn reads(event: &Event, needs: &mut Needs) {
             match event {
-                Event::Taken(Taken { seat, .. }) | Event::Freed(Freed { seat }) => {
-                    needs.item(seat_key(seat));
-                }
-                Event::Created(_) | Event::Held(_) | Event::Lapsed(_) => {}
+                Event::Held(Held { seat, .. })
+                | Event::Taken(Taken { seat, .. })
+                | Event::Freed(Freed { seat })
+                | Event::Lapsed(Lapsed { seat }) => needs.item(seat_key(seat)),
+                Event::Created(_) => {}
             }
         }
 
@@ -295,6 +304,16 @@ mod seats {
                 SeatState::Held { until } => until,
                 SeatState::Taken => Timestamp::NEVER,
             }
+        }
+
+        fn item_indexes(
+            name: &Name,
+            _key: &ItemKey,
+            seat: &Seat,
+            index: &mut dyn FnMut(u8, &[u8]),
+        ) {
+            let hall = name.id.as_str().as_bytes();
+            index(INDEX_WHO, &[seat.who.as_str().as_bytes(), &[0], hall].concat());
         }
 
         fn on_due(item: Option<&ItemKey>) -> Option<Command> {
@@ -407,6 +426,18 @@ fn counts(ledger: &mut Driver) -> (u32, u32) {
     }
     assert_eq!((held, taken), (are_held, are_taken), "the head counts what the seats are");
     (held, taken)
+}
+
+/// Whose seats there are in all halls, in the order of the list.
+fn seats_of(ledger: &Driver, who: &str) -> Vec<String> {
+    let (place, prefix) =
+        ((Book::DEFAULT, Seats::KIND, seats::INDEX_WHO), [who.as_bytes(), &[0]].concat());
+    let listed = list_items(ledger.store(), place, &prefix, None, usize::MAX);
+    let seat = |item: &ListedItem| {
+        let hall = String::from_utf8_lossy(&item.bytes[prefix.len()..]).into_owned();
+        format!("{hall} {}", String::from_utf8_lossy(&item.item.as_bytes()[1..]))
+    };
+    listed.expect("a readable store").iter().map(seat).collect()
 }
 
 fn later(ledger: &Driver, seconds: u64) -> Timestamp {
@@ -526,6 +557,40 @@ fn a_seat_and_its_price_change_hands_together_or_not_at_all() {
         assert!(done(ledger.ask(buy("2-1", "b1"))).replayed);
         assert_eq!((counts(&mut ledger), balance(&mut ledger, "purse")), ((0, 2), 30));
         is_as_its_log_says(&ledger);
+    });
+}
+
+#[test]
+fn seats_are_listed_by_who_has_them_in_whatever_hall() {
+    halls(None, |mut ledger| {
+        let create = Command::Create { rows: 1, seats: 9, price: None };
+        done(ledger.ask(command::<Seats>("annex", create)));
+        done(ledger.ask(hall(sit("1-2", "al"))));
+        done(ledger.ask(hall(reserve("1-1", "al", 60))));
+        done(ledger.ask(command::<Seats>("annex", sit("1-7", "al"))));
+        done(ledger.ask(hall(sit("1-3", "alice"))));
+        assert_eq!(seats_of(&ledger, "al"), ["annex 1-7", "hall 1-1", "hall 1-2"]);
+        assert_eq!(seats_of(&ledger, "alice"), ["hall 1-3"]);
+        is_as_its_log_says(&ledger);
+
+        // One seat changes hands within a transaction, and another lapses.
+        let swap = vec![
+            leg::<Seats>("hall", free("1-2")),
+            leg::<Seats>("hall", sit("1-2", "alice")),
+            leg::<Seats>("annex", free("1-7")),
+        ];
+        done(ledger.ask(in_one(swap, None)));
+        let mut ledger = reopened(ledger);
+        ledger.checkpoint().expect("a checkpoint");
+        let after = later(&ledger, 90);
+        ledger.set_now(after);
+        ledger.run();
+        // Behind the checkpoint the log says that it lapsed, and nothing else of that seat.
+        let ledger = reopened(ledger);
+        assert_eq!(seats_of(&ledger, "al"), [""; 0]);
+        assert_eq!(seats_of(&ledger, "alice"), ["hall 1-2", "hall 1-3"]);
+        is_as_its_log_says(&ledger);
+        super::verify::is_sound(ledger.log(), ledger.store(), ledger.registry());
     });
 }
 

@@ -80,6 +80,11 @@ pub(crate) fn hold(value: u64, seconds: Option<u64>) -> account::Command {
     account::Command::Hold { amount: amount(value), expires_in_seconds: seconds }
 }
 
+pub(crate) fn pay_out(value: u64) -> account::Command {
+    let (amount, destination) = (amount(value), "somewhere".to_owned());
+    account::Command::Withdraw { amount, destination, secret: None }
+}
+
 pub(crate) fn issue() -> ticket::Command {
     ticket::Command::Issue {
         amount: Some(amount(42)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::audit::{Audit, Expected, Sent};
 use super::history::histories_are_the_log;
+use super::lists::lists_are_the_log;
 use super::recovery::the_same_rows;
 use super::say::*;
 use quipu_core::driver::{Driver, Filters, Move};
@@ -140,6 +141,12 @@ impl Run {
             self.send(ask, Expected::event("Created"), false);
             self.drain();
         }
+        for who in &ACCOUNTS[..2] {
+            let planned = Expected::event("WithdrawalPlanned");
+            self.send(command::<Account>(who, pay_out(1)), planned, false);
+            self.drain();
+        }
+        self.check_state();
     }
 
     fn drain(&mut self) {
@@ -277,6 +284,7 @@ impl Run {
         let live = driver.digest().expect("a readable store");
         let replayed = driver.replayed_digest().expect("a readable log");
         assert_eq!(live, replayed, "the store is what the log says");
+        lists_are_the_log(&driver.log().frames(), driver.store());
         let memory = self.dice.pick(&[0, 20_000, 256 << 20]);
         the_same_rows(driver, Limits { memory, ..Limits::default() });
     }
@@ -381,7 +389,7 @@ impl Run {
     fn make_leg(&mut self) -> (Leg, Expected) {
         let who = self.dice.pick(&ACCOUNTS);
         let value = self.dice.below(20) as u64 + 1;
-        match self.dice.below(36) {
+        match self.dice.below(44) {
             0 => (leg::<Account>(who, open()), Expected::event("Opened")),
             1..=4 => {
                 let text = format!("Deposited(Deposited {{ amount: {value},");
@@ -472,8 +480,9 @@ impl Run {
                 let command = source::Command::Advance { cursor };
                 (leg::<Source>("s0", command), Expected::Nothing)
             }
+            35..=40 => self.make_payout_leg(who, value),
             _ => {
-                let id = Id::pair(&id("c0"), &id(self.dice.pick(&["k1", "k2"])));
+                let id = Id::pair(&id("c0"), &id(self.dice.pick(&["k1", "k2", "k3"])));
                 let stream = Name::new(quipu_core::words::Book::DEFAULT, Record::KIND, id);
                 let command = if self.dice.chance(250) {
                     record::Command::Delete
@@ -483,7 +492,7 @@ impl Run {
                         value: format!("{value}"),
                         ttl_ms,
                         must_be_absent: self.dice.chance(200),
-                        fields: Vec::new(),
+                        fields: self.some_fields(),
                         era: 0,
                     }
                 };
@@ -491,6 +500,52 @@ impl Run {
                 (Leg { stream, command, options: Default::default() }, Expected::Nothing)
             }
         }
+    }
+
+    /// A step of a payout that is not finished, with a fence that is the newest, nearly always.
+    fn make_payout_leg(&mut self, who: &str, value: u64) -> (Leg, Expected) {
+        let known = self.audit.payouts();
+        let known = if known.is_empty() || self.dice.chance(300) {
+            None
+        } else {
+            Some(known[self.dice.below(known.len())].clone())
+        };
+        let Some((who, planned, fence)) = known else {
+            return (leg::<Account>(who, pay_out(value)), Expected::event("WithdrawalPlanned"));
+        };
+        let position = quipu_core::words::Position::new;
+        let (withdrawal, error) = (Id::made('w', position(planned)), "no".to_owned());
+        let fence = position(fence);
+        let (command, text) = match self.dice.below(8) {
+            0..=2 => {
+                let worker = id(self.dice.pick(&["w1", "w2"]));
+                let seconds = self.dice.pick(&[1, 5, 60]);
+                (account::Command::Lease { withdrawal, worker, seconds }, "WithdrawalLeased")
+            }
+            3 => {
+                let complete = account::Command::Complete { withdrawal, fence, reference: None };
+                (complete, "WithdrawalCompleted")
+            }
+            4 => (account::Command::Fail { withdrawal, fence, error }, "WithdrawalFailed"),
+            5 => (account::Command::Retry { withdrawal, fence, error }, "WithdrawalRetried"),
+            6 => (account::Command::Unknown { withdrawal, fence, error }, "WithdrawalUnknown"),
+            _ => {
+                let completed = self.dice.chance(500);
+                let reconcile = account::Command::Reconcile { withdrawal, completed };
+                (reconcile, "WithdrawalReconciled")
+            }
+        };
+        (leg::<Account>(who.as_str(), command), Expected::event(text))
+    }
+
+    fn some_fields(&mut self) -> Vec<(Id, String)> {
+        let mut fields = Vec::new();
+        for (field, values) in [("colour", ["red", "red", "blue"]), ("size", ["", "1", "\0"])] {
+            if self.dice.chance(600) {
+                fields.push((id(field), self.dice.pick(&values).to_owned()));
+            }
+        }
+        fields
     }
 
     fn some_drop(&mut self, what: &str) -> drop::Command {

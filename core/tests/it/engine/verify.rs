@@ -6,7 +6,9 @@ use quipu_core::log::{self, Anchor, Frame, Log, MemoryLog, Reader as _, Settle};
 use quipu_core::machine::{ItemKey, Machine, Registry, Stamp};
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::{genesis, registry};
-use quipu_core::records::{HeadRow, Record, Rows, Table, key_of_head, key_of_name, pack_into};
+use quipu_core::records::{
+    Corrupt, HeadRow, Record, Rows, Table, key_of_head, key_of_index, key_of_name, pack_into,
+};
 use quipu_core::recovery::Limits;
 use quipu_core::store::{Due, MemoryStore, Reader, Store, StoreError};
 use quipu_core::verify::{self, Flaw, Met, Outside, Place};
@@ -319,6 +321,71 @@ fn put_head(rows: &mut Rows, who: &str, number: Number, stamp: Stamp, balance: i
         |out| out.extend(key_of_head(number)),
         |out| HeadRow::write(&name, stamp, head.tag(), out, |out| pack_into(&head, out)),
     );
+}
+
+#[test]
+fn an_index_row_that_is_not_what_its_item_says_is_named_and_so_is_one_that_is_missing() {
+    let mut ledger = small();
+    let planned = done(ledger.ask(command::<Account>("bo", pay_out(5)))).position;
+    let rows = verify::rows(ledger.store(), &registry(), &mut |_| {}).expect("readable");
+    assert_eq!((rows.indexed, rows.report.is_clean()), (1, true));
+    let bo = number_of(ledger.store(), "bo");
+    let key = |state: u8, of: Number, item: &ItemKey| {
+        let by = [&[state][..], &planned.get().to_be_bytes()].concat();
+        let mut key = Vec::new();
+        let place = (Book::DEFAULT, Account::KIND, account::INDEX_WITHDRAWAL_STATE);
+        key_of_index(place, &by, of, item, &mut key);
+        key
+    };
+    let item = account::withdrawal_key(planned);
+    let (pending, failed) = (key(1, bo, &item), key(4, bo, &item));
+    let place = |key: &[u8]| Place::Row(Table::Index, key.to_vec());
+    let remove = |ledger: &mut Driver, key: &[u8]| {
+        put(ledger.store_mut(), |rows| rows.remove(Table::Index, |out| out.extend(key)));
+    };
+    let add = |ledger: &mut Driver, key: &[u8], value: &[u8]| {
+        put(ledger.store_mut(), |rows| {
+            rows.put(Table::Index, |out| out.extend(key), |out| out.extend(value));
+        });
+    };
+
+    // One that its item does not say: of another state, and of an item that is not there, and
+    // of a stream that is not there.
+    let nobody = Number::new(u64::MAX);
+    let others = [&failed, &key(1, bo, &account::hold_key(planned)), &key(1, nobody, &item)];
+    for other in others {
+        add(&mut ledger, other, b"");
+        assert_eq!(row_flaws(ledger.store()), [(place(other), Flaw::Indexed)]);
+        remove(&mut ledger, other);
+    }
+    // One that is missing, alone and with another one in its place.
+    remove(&mut ledger, &pending);
+    assert_eq!(row_flaws(ledger.store()), [(place(&pending), Flaw::NotIndexed)]);
+    add(&mut ledger, &failed, b"");
+    let both = [(place(&pending), Flaw::NotIndexed), (place(&failed), Flaw::Indexed)];
+    assert_eq!(row_flaws(ledger.store()), both);
+    remove(&mut ledger, &failed);
+    // One that is not as it is written, and one that is none.
+    add(&mut ledger, &pending, b"1");
+    let range = Flaw::Corrupt(Corrupt::Range);
+    assert_eq!(row_flaws(ledger.store()), [(place(&pending), range)]);
+    add(&mut ledger, &pending, b"");
+    add(&mut ledger, b"no key", b"");
+    assert_eq!(row_flaws(ledger.store()), [(place(b"no key"), Flaw::Corrupt(Corrupt::Short))]);
+    remove(&mut ledger, b"no key");
+    assert_eq!(row_flaws(ledger.store()), []);
+    let text = place(&pending).to_string();
+    assert!(text.starts_with(&format!("item {item:?} of stream {bo} in index 3 of")), "{text}");
+
+    // A replay names it as well.
+    add(&mut ledger, &failed, b"");
+    let (log, store) = ledger.into_parts();
+    let mut scratch = MemoryStore::new(registry());
+    let (limits, now) = (Limits::default(), Timestamp::ZERO);
+    let made = verify::replayed(&log, &store, &registry(), &mut scratch, &limits, now, &mut |_| {});
+    let difference = made.expect("a replay").difference.expect("they differ");
+    assert_eq!((difference.table, &difference.key), (Table::Index, &failed));
+    assert_eq!((difference.left.as_deref(), difference.right), (Some(&b""[..]), None));
 }
 
 /// A store whose indexes are not what its rows say.

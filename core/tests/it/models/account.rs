@@ -2,14 +2,16 @@
 //!
 //! The model keeps lists of what happened and adds them up anew whenever it needs a number.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use quipu_core::machine::{Side, Solo, Transit};
+use quipu_core::machine::{ItemKey, Side, Solo, Transit};
 use quipu_core::machines::account::{
-    Account, Command, Head, HoldState, Item, SpendCap, State, WithdrawalState, charge_key,
-    charge_reference_key, deposit_reference_key, hold_key, metadata_key, withdrawal_key,
+    Account, Command, Head, HoldState, INDEX_WITHDRAWAL_STATE, INDEX_WITHDRAWAL_WORKER, Item,
+    SpendCap, State, WithdrawalState, by_state, by_worker, charge_key, charge_reference_key,
+    deposit_reference_key, hold_key, metadata_key, withdrawal_key,
 };
 use quipu_core::words::{
     Amount, Asset, Code, Fact, Id, Metadata, Period, Position, Refusal, Signed, Timestamp,
@@ -700,6 +702,37 @@ impl Model {
         Ok(())
     }
 
+    /// Payouts are listed by state, and by who has them, in the order in which they were planned.
+    fn check_lists(&self, solo: &Solo<Account>) -> Result<(), TestCaseError> {
+        use WithdrawalState::{Completed, Dispatched, Failed, Pending, Unknown};
+        let keys = |is: &dyn Fn(&WithdrawalModel) -> bool| -> Vec<ItemKey> {
+            let these = self.withdrawals.iter().filter(|withdrawal| is(withdrawal));
+            these.map(|withdrawal| withdrawal_key(Position::new(withdrawal.at))).collect()
+        };
+        for state in [Pending, Dispatched, Completed, Failed, Unknown] {
+            let listed = solo.listed(INDEX_WITHDRAWAL_STATE, &by_state(state));
+            prop_assert_eq!(listed, keys(&|withdrawal| withdrawal.state == state));
+        }
+        let has = |withdrawal: &WithdrawalModel, worker: &str| {
+            let last = withdrawal.leases.last();
+            withdrawal.state == Dispatched && last.is_some_and(|lease| lease.1 == worker)
+        };
+        let workers: BTreeSet<&str> = self
+            .withdrawals
+            .iter()
+            .flat_map(|withdrawal| withdrawal.leases.iter().map(|lease| &*lease.1))
+            .filter(|worker| !worker.is_empty())
+            .collect();
+        let mut dispatched = 0;
+        for worker in workers {
+            let listed = solo.listed(INDEX_WITHDRAWAL_WORKER, &by_worker(&id(worker)));
+            dispatched += listed.len();
+            prop_assert_eq!(listed, keys(&|withdrawal| has(withdrawal, worker)));
+        }
+        prop_assert_eq!(solo.listed(INDEX_WITHDRAWAL_WORKER, b"").len(), dispatched);
+        Ok(())
+    }
+
     fn check_items(&self, solo: &Solo<Account>) -> Result<(), TestCaseError> {
         let count = self.holds.len()
             + self.withdrawals.len()
@@ -716,6 +749,7 @@ impl Model {
             prop_assert_eq!(whole(hold.captured), known.captured);
             prop_assert_eq!(hold.expires_at.map(Timestamp::ms), known.end);
         }
+        self.check_lists(solo)?;
         for known in &self.charges {
             let item = solo.item(&charge_key(Position::new(known.at)));
             let Some(Item::Charge(charge)) = item else { return missing("charge", known.at) };

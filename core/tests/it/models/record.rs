@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use quipu_core::machine::{Context, Decided, ItemKey, Items, Machine, Solo, Transit, View};
-use quipu_core::machines::record::{Command, Event, Item, Record};
+use quipu_core::machines::record::{Command, Event, FIELDS, INDEX_FIELD, Item, Record, by_field};
 use quipu_core::words::{Book, Code, Fact, Id, Name, Number, Refusal, Timestamp};
 
 /// The last millisecond that a time can name.
@@ -149,6 +149,7 @@ fn compare(solo: &Solo<Record>, model: &Model) {
     let items: Vec<_> = solo.items().map(|(_, item)| item.clone()).collect();
     let Some((_, put)) = model.last_put() else {
         assert!(solo.head().is_none() && items.is_empty(), "nothing is left of what is gone");
+        assert!(solo.listed(INDEX_FIELD, b"").is_empty(), "and nothing lists it");
         return;
     };
     let head = solo.head().expect("it is present");
@@ -165,10 +166,18 @@ fn compare(solo: &Solo<Record>, model: &Model) {
     let fields: Vec<_> =
         fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     assert_eq!(fields, put.fields);
+    assert_eq!(solo.listed(INDEX_FIELD, b"").len(), fields.len(), "once for each field");
+    for (field, value) in &put.fields {
+        let field = Id::new(field).expect("well formed");
+        let mut listed = by_field("things", &field, value);
+        listed.push(b'k');
+        assert_eq!(solo.listed(INDEX_FIELD, &listed), [ItemKey::only(FIELDS)]);
+    }
 }
 
 fn run(steps: &[(Jump, Ask)]) {
-    let (mut solo, mut model, mut now) = (Solo::<Record>::new("k"), Model::default(), 1_000_u64);
+    let (mut solo, mut model, mut now) =
+        (Solo::<Record>::new("things/k"), Model::default(), 1_000_u64);
     for (jump, ask) in steps {
         now = match (*jump, model.end()) {
             (Jump::By(ms), _) => now + ms,
@@ -272,7 +281,7 @@ proptest! {
     fn extremes_do_no_harm(
         commands in prop::collection::vec((any::<u64>(), any_extreme()), 1..12),
     ) {
-        let mut solo = Solo::<Record>::new("k");
+        let mut solo = Solo::<Record>::new("things/k");
         for (now, command) in commands {
             // Only what time gives to a record that lives for ever may not be asked at "never".
             let now = Timestamp::from_ms(now.min(u64::MAX - 1));

@@ -36,6 +36,10 @@ impl Asked {
         }
     }
 
+    pub(super) fn is_of(&self, who: &str) -> bool {
+        self.stream().is_some_and(|stream| stream.id.as_str() == who)
+    }
+
     pub(super) fn key(&self) -> Option<&Key> {
         match &self.ask {
             Ask::Command(_, key) | Ask::Transaction(_, key) => key.as_ref(),
@@ -115,6 +119,8 @@ impl Auditor {
 #[derive(Clone, Default, Debug)]
 struct State {
     balance: i128,
+    /// What unfinished payouts have set aside.
+    held: i128,
     claimant: Option<String>,
     stock: u64,
     taken: u64,
@@ -192,7 +198,8 @@ impl Book {
                     (refused.refusal.code, fact)
                     && let Some(state) = self.at(asked, refused.version)
                 {
-                    assert_eq!(available.get(), state.balance, "{asked:?}: {reply:?}");
+                    let available_then = state.balance - state.held;
+                    assert_eq!(available.get(), available_then, "{asked:?}: {reply:?}");
                 }
             }
             Reply::Done(outcome) => {
@@ -230,7 +237,11 @@ fn money(state: &mut State, event: &account::Event) -> i128 {
         E::Charged(e) => (-(e.amount.get() as i128), true, e.balance_after),
         E::Sent(e) => (-(e.amount.get() as i128), false, e.balance_after),
         E::Received(e) => (e.amount.get() as i128, false, e.balance_after),
-        E::Opened(_) => return 0,
+        E::WithdrawalPlanned(e) => {
+            state.held += e.amount.get() as i128;
+            return 0;
+        }
+        E::Opened(_) | E::WithdrawalLeased(_) | E::LeaseExpired(_) => return 0,
         other => panic!("nobody asked for {other:?}"),
     };
     state.balance += moved;

@@ -10,7 +10,7 @@ use quipu_core::records::Entries;
 use quipu_core::recovery::{Limits, recover};
 use quipu_core::shard::{Ask, Reply};
 use quipu_core::store::{MemoryStore, Reader as _};
-use quipu_core::verify::{Outside, balance};
+use quipu_core::verify::{Outside, balance, rows};
 use quipu_core::words::{Position, Timestamp};
 use quipu_sim::disk::SimDisk;
 use quipu_store_redb::store::Opened;
@@ -73,7 +73,7 @@ pub(super) fn find(
     Ok(Found { is_new, anchor, now_limit, digest, answers })
 }
 
-/// That the store is what the log says, all money is somewhere, and no key had two effects.
+/// That the store is what the log says, its rows agree with each other, all money is somewhere, and no key had two effects.
 /// Gives the digest of the state.
 pub(super) fn fits_together(ledger: &Ledger<SimDisk>) -> [u8; 32] {
     let (log, store, registry) = (ledger.log(), ledger.store(), ledger.registry());
@@ -85,6 +85,8 @@ pub(super) fn fits_together(ledger: &Ledger<SimDisk>) -> [u8; 32] {
     let state = digest(store, registry, now).expect("a readable store");
     let wanted = digest(&replay, registry, now).expect("a readable store");
     assert!(state == wanted, "the store is not what the log says");
+    let rows = rows(store, registry, &mut |_| {}).expect("a readable store");
+    assert!(rows.report.is_clean(), "{rows:?}");
     let balance = balance(log, store, registry, Outside::default(), &mut |_| {});
     let balance = balance.expect("a trial balance");
     assert!(balance.is_whole && balance.report.is_clean(), "{balance:?}");

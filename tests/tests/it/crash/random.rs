@@ -14,7 +14,7 @@ use quipu_core::machines::key::{self, Key as Home};
 use quipu_core::machines::ticket::Ticket;
 use quipu_core::shard::{Ask, Key, Leg, Reading, Reply};
 use quipu_core::store::StoreError;
-use quipu_core::words::{Amount, Book, Fault as Failure, Id, Metadata, Name, Timestamp};
+use quipu_core::words::{Amount, Book, Fault as Failure, Id, Metadata, Name, Position, Timestamp};
 use quipu_sim::Random;
 use quipu_sim::disk::{Fault, Keep, SimDisk, When};
 use quipu_store_redb::store::Opened;
@@ -106,6 +106,8 @@ struct Run<'a> {
     tally: &'a mut Tally,
     /// Asks with keys, to be asked again.
     keyed: Vec<Asked>,
+    /// Payouts that were planned.
+    payouts: Vec<(&'static str, Position)>,
     /// Whether anything but power loss may go wrong.
     is_faulty: bool,
     /// Whether power is lost at some operation to come.
@@ -126,6 +128,7 @@ fn run(seed: u64, tally: &mut Tally) {
         auditor: Auditor::default(),
         tally,
         keyed: Vec::new(),
+        payouts: Vec::new(),
         is_faulty: random.one_in(2),
         dies: false,
         now: START,
@@ -285,7 +288,13 @@ impl Run<'_> {
             Reply::Failed(fault) => {
                 assert!(self.is_faulty && *fault == Failure::Corrupt, "{asked:?}: {fault:?}");
             }
-            Reply::Done(outcome) => self.tally.replayed += u64::from(outcome.replayed),
+            Reply::Done(outcome) => {
+                self.tally.replayed += u64::from(outcome.replayed);
+                if asked.event == "WithdrawalPlanned" {
+                    let planner = PEOPLE.into_iter().find(|who| asked.is_of(who));
+                    self.payouts.extend(planner.map(|who| (who, outcome.position)));
+                }
+            }
             Reply::Refused(refused) => self.tally.replayed += u64::from(refused.replayed),
         }
         let wrote = !was_latched || matches!(reply, Reply::Failed(_)) || is_read(&asked.ask);
@@ -391,7 +400,7 @@ impl Run<'_> {
     fn make_leg(&mut self) -> (Leg, String) {
         let who = self.pick(&PEOPLE);
         let some = 1 + self.random.below(20);
-        match self.random.below(20) {
+        match self.random.below(24) {
             0..=3 => (leg_of::<Account>(who, opening()), "Opened".into()),
             4..=9 => {
                 let event = format!("Deposited(Deposited {{ amount: {some},");
@@ -411,6 +420,19 @@ impl Run<'_> {
             16 => (leg_of::<Ticket>(self.pick(&TICKETS), issue()), "Issued".into()),
             17 => (leg_of::<Ticket>(self.pick(&TICKETS), claim(who)), "Claimed".into()),
             18 => (leg_of::<Drop>("d0", some_drop()), "Created".into()),
+            19..=20 => {
+                let (amount, destination) = (Amount::from(some), "somewhere".to_owned());
+                let withdraw = account::Command::Withdraw { amount, destination, secret: None };
+                (leg_of::<Account>(who, withdraw), "WithdrawalPlanned".into())
+            }
+            21..=22 if !self.payouts.is_empty() => {
+                let at = self.random.below(self.payouts.len() as u64) as usize;
+                let (who, planned) = self.payouts[at];
+                let withdrawal = Id::made('w', planned);
+                let (worker, seconds) = (id(self.pick(&PEOPLE)), 20);
+                let lease = account::Command::Lease { withdrawal, worker, seconds };
+                (leg_of::<Account>(who, lease), "WithdrawalLeased".into())
+            }
             _ => {
                 let claimant = Id::new(who).expect("well-formed");
                 let claim = drop::Command::Claim { claimant, quantity: 1, pay_from: None };
