@@ -11,6 +11,11 @@ pub trait Said: Clone + Debug + Send + Sync + 'static {
     /// The operation's number within its kind. Part of an idempotency key's scope.
     fn operation(&self) -> u8;
 
+    /// The operation's name, for people and for what is measured. One of few: never an id.
+    fn name(&self) -> &'static str {
+        "command"
+    }
+
     /// The sub-resource that the caller's path names. Part of the scope as well.
     fn sub(&self) -> Option<&Id> {
         None
@@ -62,6 +67,12 @@ impl Command {
     #[must_use]
     pub fn operation(&self) -> u8 {
         self.0.operation()
+    }
+
+    /// The operation's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.0.name()
     }
 
     /// The sub-resource that it names.
@@ -122,6 +133,8 @@ pub trait AnyCommand: Any + Debug + Send + Sync {
     fn kind(&self) -> Kind;
     /// See [`Said::operation`].
     fn operation(&self) -> u8;
+    /// See [`Said::name`].
+    fn name(&self) -> &'static str;
     /// See [`Said::sub`].
     fn sub(&self) -> Option<&Id>;
     /// See [`Said::also`].
@@ -143,6 +156,10 @@ impl<M: Machine> AnyCommand for Asked<M> {
 
     fn operation(&self) -> u8 {
         self.0.operation()
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
     }
 
     fn sub(&self) -> Option<&Id> {

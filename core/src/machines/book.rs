@@ -83,6 +83,14 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::IssueKey { .. } => "issue_key",
+            Self::RevokeKey { .. } => "revoke_key",
+        }
+    }
+
     fn sub(&self) -> Option<&Id> {
         match self {
             Self::RevokeKey { key } => Some(key),

@@ -138,6 +138,14 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Define { .. } => "define",
+            Self::Reset => "reset",
+            Self::Use { .. } => "use",
+        }
+    }
+
     fn is_leg(&self) -> bool {
         matches!(self, Self::Use { .. })
     }

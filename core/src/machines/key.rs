@@ -44,6 +44,13 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Keep { .. } => "keep",
+            Self::Forget => "forget",
+        }
+    }
+
     fn is_leg(&self) -> bool {
         matches!(self, Self::Forget)
     }

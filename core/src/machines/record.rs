@@ -155,6 +155,14 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Put { .. } => "put",
+            Self::Delete => "delete",
+            Self::RecordDue => "record_due",
+        }
+    }
+
     fn is_leg(&self) -> bool {
         matches!(self, Self::RecordDue)
     }

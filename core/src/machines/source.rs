@@ -30,6 +30,12 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Advance { .. } => "advance",
+        }
+    }
+
     fn canon(&self, canon: &mut Canon) {
         match self {
             Self::Advance { cursor } => canon.field(1, cursor),

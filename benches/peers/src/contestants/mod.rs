@@ -1,6 +1,7 @@
 //! Who takes part. Each contestant is one file; a new one adds its own and a line in [`all`].
 
 mod postgres;
+mod quipu;
 mod raw_log;
 mod redb;
 mod redis;
@@ -87,9 +88,16 @@ pub(crate) trait Contestant {
 
 /// All of them, in the order of the results.
 pub(crate) fn all() -> impl Iterator<Item = &'static Entrant> {
-    [sqlite::ENTRANTS, redb::ENTRANTS, postgres::ENTRANTS, redis::ENTRANTS, raw_log::ENTRANTS]
-        .into_iter()
-        .flatten()
+    [
+        quipu::ENTRANTS,
+        sqlite::ENTRANTS,
+        redb::ENTRANTS,
+        postgres::ENTRANTS,
+        redis::ENTRANTS,
+        raw_log::ENTRANTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// A program that a contestant needs is not on this machine.

@@ -290,6 +290,43 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Deposit { .. } => "deposit",
+            Self::Charge { .. } => "charge",
+            Self::Refund { .. } => "refund",
+            Self::Hold { .. } => "hold",
+            Self::Capture { .. } => "capture",
+            Self::Release { .. } => "release",
+            Self::Withdraw { .. } => "withdraw",
+            Self::Lease { .. } => "lease",
+            Self::Complete { .. } => "complete",
+            Self::Fail { .. } => "fail",
+            Self::Retry { .. } => "retry",
+            Self::Unknown { .. } => "unknown",
+            Self::Reconcile { .. } => "reconcile",
+            Self::Transfer { .. } => "transfer",
+            Self::Change { .. } => "change",
+            Self::Close => "close",
+            Self::Send { .. } => "send",
+            Self::Receive { .. } => "receive",
+            Self::Fund { .. } => "fund",
+            Self::Raise { .. } => "raise",
+            Self::Recover { .. } => "recover",
+            Self::GiveBack { .. } => "give_back",
+            Self::TakeBack { .. } => "take_back",
+            Self::Restore { .. } => "restore",
+            Self::HoldDue { .. } => "hold_due",
+            Self::LeaseDue { .. } => "lease_due",
+            Self::AccountDue => "account_due",
+            Self::Spend { .. } => "spend",
+            Self::Collect { .. } => "collect",
+            Self::Expect { .. } => "expect",
+            Self::Inherit { .. } => "inherit",
+        }
+    }
+
     fn sub(&self) -> Option<&Id> {
         match self {
             Self::Refund { charge, .. } => Some(charge),

@@ -82,6 +82,19 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Claim { .. } => "claim",
+            Self::Release { .. } => "release",
+            Self::SetStock { .. } => "set_stock",
+            Self::Close => "close",
+            Self::Buy { .. } => "buy",
+            Self::Restock { .. } => "restock",
+            Self::DropDue => "drop_due",
+        }
+    }
+
     fn sub(&self) -> Option<&Id> {
         match self {
             Self::Release { claim } | Self::Restock { claim, .. } => Some(claim),

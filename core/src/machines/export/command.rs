@@ -109,6 +109,19 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Request { .. } => "request",
+            Self::Begin { .. } => "begin",
+            Self::Progress { .. } => "progress",
+            Self::Finish { .. } => "finish",
+            Self::Fail { .. } => "fail",
+            Self::Download { .. } => "download",
+            Self::ExportDue => "export_due",
+            Self::FileLost => "file_lost",
+        }
+    }
+
     fn is_leg(&self) -> bool {
         matches!(self, Self::ExportDue | Self::FileLost)
     }

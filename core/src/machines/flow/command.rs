@@ -87,6 +87,21 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Settle => "settle",
+            Self::Withdraw { .. } => "withdraw",
+            Self::TopUp { .. } => "top_up",
+            Self::Stop => "stop",
+            Self::Cancel => "cancel",
+            Self::Split(_) => "split",
+        }
+    }
+
     fn is_leg(&self) -> bool {
         matches!(self, Self::Split(_))
     }

@@ -51,6 +51,15 @@ impl Said for Command {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Issue { .. } => "issue",
+            Self::Claim { .. } => "claim",
+            Self::Revoke { .. } => "revoke",
+            Self::TicketDue => "ticket_due",
+        }
+    }
+
     fn is_leg(&self) -> bool {
         matches!(self, Self::TicketDue)
     }
