@@ -1,7 +1,11 @@
 //! Who is waiting for which answer.
 
+use std::time::Instant;
+
 use quipu_core::shard::{Ask, CallId, Reply};
 use tokio::sync::oneshot;
+
+use crate::gauges::Operation;
 
 /// What a caller has put into a shard's inbox.
 pub(crate) enum Call {
@@ -25,10 +29,24 @@ pub(crate) fn weight(ask: &Ask) -> u64 {
 /// The calls of one shard that are not answered yet.
 #[derive(Default)]
 pub(crate) struct Calls {
-    open: Slots<(Waits, u64)>,
+    open: Slots<Open>,
     parts: Slots<Part>,
     /// What was answered since the gate was last told: calls, and bytes.
     left: (u64, u64),
+}
+
+/// A call that is not answered yet.
+struct Open {
+    waits: Waits,
+    came: Came,
+}
+
+/// What a call is of, what it counts for at the gate, and since when it is open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    pub(crate) of: Operation,
+    pub(crate) weight: u64,
+    pub(crate) at: Instant,
 }
 
 /// Who waits for one answer.
@@ -50,8 +68,8 @@ struct Part {
 
 impl Calls {
     /// Opens a call that is answered by itself.
-    pub(crate) fn open(&mut self, weight: u64, tell: oneshot::Sender<Reply>) -> CallId {
-        CallId(u64::from(self.open.add((Waits::One(tell), weight))))
+    pub(crate) fn open(&mut self, came: Came, tell: oneshot::Sender<Reply>) -> CallId {
+        CallId(u64::from(self.open.add(Open { waits: Waits::One(tell), came })))
     }
 
     /// Opens a part of that many asks.
@@ -62,17 +80,22 @@ impl Calls {
     }
 
     /// Opens a call that is answered with others.
-    pub(crate) fn open_in(&mut self, part: u32, place: usize, weight: u64) -> CallId {
+    pub(crate) fn open_in(&mut self, part: u32, place: usize, came: Came) -> CallId {
         let place = u32::try_from(place).expect("the gate bounds how many come together");
-        CallId(u64::from(self.open.add((Waits::Part { part, place }, weight))))
+        let waits = Waits::Part { part, place };
+        CallId(u64::from(self.open.add(Open { waits, came })))
+    }
+
+    /// What an open call is of.
+    pub(crate) fn came(&self, call: CallId) -> Option<Came> {
+        Some(self.open.places.get(place(call))?.as_ref()?.came)
     }
 
     /// Answers a call. Whether its caller still waits makes no difference.
     pub(crate) fn answer(&mut self, call: CallId, reply: Reply) {
-        let index = u32::try_from(call.0).expect("calls are numbered by their places");
-        let Some((waits, weight)) = self.open.remove(index) else { return };
+        let Some(Open { waits, came }) = self.open.remove(place(call)) else { return };
         self.left.0 += 1;
-        self.left.1 += weight;
+        self.left.1 += came.weight;
         match waits {
             Waits::One(tell) => drop(tell.send(reply)),
             Waits::Part { part, place } => {
@@ -80,7 +103,7 @@ impl Calls {
                 of.replies[place as usize] = Some(reply);
                 of.missing -= 1;
                 if of.missing == 0
-                    && let Some(of) = self.parts.remove(part)
+                    && let Some(of) = self.parts.remove(part as usize)
                 {
                     drop(of.tell.send(of.replies.into_iter().flatten().collect()));
                 }
@@ -103,6 +126,10 @@ impl Calls {
         let open = self.open.places.iter().enumerate().filter(|(_, place)| place.is_some());
         open.map(|(index, _)| CallId(index as u64)).collect()
     }
+}
+
+fn place(call: CallId) -> usize {
+    usize::try_from(call.0).expect("calls are numbered by their places")
 }
 
 /// Things at places that are used again.
@@ -133,10 +160,10 @@ impl<T> Slots<T> {
         self.places.get_mut(index as usize)?.as_mut()
     }
 
-    fn remove(&mut self, index: u32) -> Option<T> {
-        let thing = self.places.get_mut(index as usize)?.take()?;
+    fn remove(&mut self, index: usize) -> Option<T> {
+        let thing = self.places.get_mut(index)?.take()?;
         self.len -= 1;
-        self.free.push(index);
+        self.free.push(index as u32);
         Some(thing)
     }
 }

@@ -20,7 +20,7 @@ use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Source};
 use crate::committer::{self, Order, Parts, Work};
 use crate::filters;
-use crate::gauges::Gauges;
+use crate::gauges::{Counts, Gauges};
 use crate::handle::Handle;
 use crate::loads::{self, Desk};
 use crate::pump::{Pump, SLOTS_MAX};
@@ -142,7 +142,8 @@ impl<L: Log + Send + 'static, S: Store + Send + 'static> Engine<L, S> {
             let config = Config { shard: index, shards: count, ..config.clone() };
             let shard = Shard::new(config, registry, durable);
             let clock = Clock::new(clock, durable.now_limit);
-            let pump = Pump::new(shard, index, Arc::clone(&shared), clock, &settings);
+            let counts = Counts::new(registry.clone(), index);
+            let pump = Pump::new(shard, index, Arc::clone(&shared), clock, counts, &settings);
             match place {
                 Place::Here => {
                     let actor = ShardActor::new(pump, Arc::clone(&shared), index);

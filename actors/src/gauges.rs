@@ -1,14 +1,16 @@
 //! What is measured, through the `metrics` facade, with handles that are made once.
+//!
+//! Labels are names of kinds, operations and outcomes, of which there are few, and never an id.
+
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use quipu_core::shard::Reply;
+use quipu_core::machine::Registry;
+use quipu_core::shard::{Ask, Reply, Shard};
+use quipu_core::words::Kind;
 
-/// Handles of everything that an engine measures. Labels never hold an id.
+/// What the committer and the engine as a whole measure.
 pub(crate) struct Gauges {
-    done: Counter,
-    refused: Counter,
-    failed: Counter,
-    replayed: Counter,
     pub(crate) commit_seconds: Histogram,
     pub(crate) commit_events: Histogram,
     pub(crate) log_bytes: Counter,
@@ -21,11 +23,7 @@ pub(crate) struct Gauges {
 
 impl Gauges {
     pub(crate) fn new() -> Self {
-        Self {
-            done: counter!("quipu_answers_total", "outcome" => "done"),
-            refused: counter!("quipu_answers_total", "outcome" => "refused"),
-            failed: counter!("quipu_answers_total", "outcome" => "failed"),
-            replayed: counter!("quipu_idempotency_total", "result" => "replayed"),
+        let gauges = Self {
             commit_seconds: histogram!("quipu_commit_seconds"),
             commit_events: histogram!("quipu_commit_events"),
             log_bytes: counter!("quipu_log_bytes"),
@@ -34,18 +32,119 @@ impl Gauges {
             checkpoint_lag: gauge!("quipu_checkpoint_lag_events"),
             pending_bytes: gauge!("quipu_memory_bytes", "part" => "pending_rows"),
             latched: gauge!("quipu_latched"),
+        };
+        gauges.latched.set(0.0);
+        gauges
+    }
+}
+
+/// How often a shard's levels are shown.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
+
+/// What one shard measures: each operation's outcomes, and its own levels.
+pub(crate) struct Counts {
+    registry: Registry,
+    /// By kind, then by operation.
+    operations: Vec<Vec<Option<Outcomes>>>,
+    replayed: Counter,
+    seconds: Histogram,
+    queue: Gauge,
+    streams: Gauge,
+    memory: Gauge,
+    filters: Gauge,
+    shown: Option<Instant>,
+}
+
+struct Outcomes {
+    done: Counter,
+    refused: Counter,
+    failed: Counter,
+}
+
+/// Which operation a call is of, as places of its counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Operation {
+    kind: u8,
+    number: u8,
+}
+
+/// Operations that no machine has; those of machines are counted from 1.
+const READ: u8 = 0;
+/// What is of no kind.
+const NONE: u8 = 0;
+const TRANSACTION: u8 = 1;
+const SWEEP: u8 = 2;
+
+impl Counts {
+    pub(crate) fn new(registry: Registry, shard: usize) -> Self {
+        let of = shard.to_string();
+        Self {
+            registry,
+            operations: Vec::new(),
+            replayed: counter!("quipu_idempotency_total", "result" => "replayed"),
+            seconds: histogram!("quipu_operation_seconds"),
+            queue: gauge!("quipu_shard_queue", "shard" => of.clone()),
+            streams: gauge!("quipu_streams_resident", "shard" => of.clone()),
+            memory: gauge!("quipu_memory_bytes", "part" => "streams", "shard" => of.clone()),
+            filters: gauge!("quipu_memory_bytes", "part" => "filters", "shard" => of),
+            shown: None,
         }
     }
 
-    pub(crate) fn answered(&self, reply: &Reply) {
+    /// The operation that an ask is counted as.
+    pub(crate) fn operation(&mut self, ask: &Ask) -> Operation {
+        let (kind, number, name) = match ask {
+            Ask::Command(leg, _) => {
+                (leg.stream.kind.get(), leg.command.operation(), leg.command.name())
+            }
+            Ask::Read(reading) => (reading.stream.kind.get(), READ, "read"),
+            Ask::Transaction(..) => (NONE, TRANSACTION, "transaction"),
+            Ask::Sweep(_) | Ask::Restored(_) => (NONE, SWEEP, "sweep"),
+        };
+        let (of_kind, at) = (usize::from(kind), usize::from(number));
+        if self.operations.len() <= of_kind {
+            self.operations.resize_with(of_kind + 1, Vec::new);
+        }
+        let of_kind = &mut self.operations[of_kind];
+        if of_kind.len() <= at {
+            of_kind.resize_with(at + 1, || None);
+        }
+        if of_kind[at].is_none() {
+            let rules = self.registry.rules(Kind::new(kind));
+            let of = rules.map_or("none", |rules| rules.name());
+            let counter = |outcome: &'static str| counter!("quipu_operations_total", "kind" => of, "operation" => name, "outcome" => outcome);
+            let (done, refused) = (counter("done"), counter("refused"));
+            of_kind[at] = Some(Outcomes { done, refused, failed: counter("failed") });
+        }
+        Operation { kind, number }
+    }
+
+    /// Counts an answer.
+    pub(crate) fn answered(&self, of: Operation, reply: &Reply, took: Duration) {
+        let outcomes = self.operations.get(usize::from(of.kind));
+        let outcomes = outcomes.and_then(|all| all.get(usize::from(of.number))?.as_ref());
+        let Some(outcomes) = outcomes else { return };
         let (counter, replayed) = match reply {
-            Reply::Done(outcome) => (&self.done, outcome.replayed),
-            Reply::Refused(refused) => (&self.refused, refused.replayed),
-            Reply::Failed(_) => (&self.failed, false),
+            Reply::Done(outcome) => (&outcomes.done, outcome.replayed),
+            Reply::Refused(refused) => (&outcomes.refused, refused.replayed),
+            Reply::Failed(_) => (&outcomes.failed, false),
         };
         counter.increment(1);
+        self.seconds.record(took);
         if replayed {
             self.replayed.increment(1);
         }
+    }
+
+    /// Shows the levels, now and then.
+    pub(crate) fn show(&mut self, now: Instant, shard: &Shard, queued: usize) {
+        if self.shown.is_some_and(|shown| now.duration_since(shown) < SHOWN_EVERY) {
+            return;
+        }
+        self.shown = Some(now);
+        self.queue.set(queued as f64);
+        self.streams.set(shard.streams_resident() as f64);
+        self.memory.set(shard.memory() as f64);
+        self.filters.set(shard.filter_memory() as f64);
     }
 }

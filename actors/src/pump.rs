@@ -11,9 +11,10 @@ use quipu_core::shard::{
 use quipu_core::words::{Fault, Timestamp};
 use quipu_sync::sequencer::Short;
 
-use crate::calls::{Call, Calls, weight};
+use crate::calls::{Call, Calls, Came, weight};
 use crate::clock::Clock;
 use crate::credit::Credit;
+use crate::gauges::Counts;
 use crate::settings::Settings;
 use crate::shared::{Handed, Note, Shared};
 
@@ -40,6 +41,9 @@ pub(crate) struct Pump {
     turn_asks: usize,
     polls: Duration,
     calls: Calls,
+    counts: Counts,
+    /// When the turn began.
+    begun: Instant,
     /// Taken out of the inbox, and not submitted yet: first in, first out.
     waiting: VecDeque<(CallId, Ask)>,
     /// The ask in front waits until some of the ring is free again.
@@ -73,6 +77,7 @@ impl Pump {
         index: usize,
         shared: Arc<Shared>,
         clock: Clock,
+        counts: Counts,
         settings: &Settings,
     ) -> Self {
         let shards = shared.doors.len();
@@ -84,6 +89,8 @@ impl Pump {
             turn_asks: settings.turn_asks.max(1),
             polls: settings.shard_polls,
             calls: Calls::default(),
+            counts,
+            begun: Instant::now(),
             waiting: VecDeque::new(),
             is_short: false,
             taken: Vec::new(),
@@ -134,6 +141,7 @@ impl Pump {
     }
 
     fn turn_whole(&mut self) -> Next {
+        self.begun = Instant::now();
         let mut did = self.learn();
         did |= self.take_notes();
         did |= self.take_calls();
@@ -145,6 +153,7 @@ impl Pump {
         let has_more = self.submit(now);
         self.hand_over();
         self.tell_gate();
+        self.counts.show(self.begun, &self.shard, self.waiting.len());
         self.activity += u64::from(did);
         if has_more {
             self.idle_since = None;
@@ -246,13 +255,15 @@ impl Pump {
         for call in taken.drain(..) {
             match call {
                 Call::One(ask, tell) => {
-                    let call = self.calls.open(weight(&ask), tell);
+                    let came = self.came(&ask);
+                    let call = self.calls.open(came, tell);
                     self.waiting.push_back((call, ask));
                 }
                 Call::Many(asks, tell) => {
                     let part = self.calls.open_part(asks.len(), tell);
                     for (place, ask) in asks.into_iter().enumerate() {
-                        let call = self.calls.open_in(part, place, weight(&ask));
+                        let came = self.came(&ask);
+                        let call = self.calls.open_in(part, place, came);
                         self.waiting.push_back((call, ask));
                     }
                 }
@@ -329,6 +340,10 @@ impl Pump {
         }
     }
 
+    fn came(&mut self, ask: &Ask) -> Came {
+        Came { of: self.counts.operation(ask), weight: weight(ask), at: self.begun }
+    }
+
     fn tell_gate(&mut self) {
         let (calls, bytes) = self.calls.take_left();
         if calls > 0 {
@@ -341,7 +356,10 @@ impl Pump {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Reply(call, reply) => {
-                    self.shared.gauges.answered(&reply);
+                    if let Some(came) = self.calls.came(call) {
+                        let took = self.begun.saturating_duration_since(came.at);
+                        self.counts.answered(came.of, &reply, took);
+                    }
                     self.calls.answer(call, reply);
                 }
                 Effect::Send(to, message) => self.outgoing[to].push(message),
