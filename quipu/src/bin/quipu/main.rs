@@ -1,0 +1,35 @@
+//! The command: what can be done with a ledger from a terminal.
+
+mod bench;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A durable ledger for things that may happen only once.
+#[derive(Parser)]
+#[command(name = "quipu", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure what a ledger does on this machine, every answer after its sync.
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    let done = match command {
+        Command::Bench(arguments) => bench::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quipu: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
