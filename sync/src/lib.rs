@@ -19,6 +19,8 @@
 //! `--cfg quipu_shuttle` on shuttle's.
 
 pub mod doorbell;
+#[cfg(quipu_loom)]
+pub mod explore;
 pub mod facade;
 pub mod gate;
 pub mod inbox;

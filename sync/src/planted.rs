@@ -23,6 +23,10 @@ pub enum Planted {
     LeaveRelaxed,
     /// An inbox looks whether it is closed, and then takes the thing in.
     PutInTwoSteps,
+    /// The store may be frozen under an apply.
+    FreezeUnderApply,
+    /// A checkpoint lets go of its layers, and then shows the disk with them.
+    LayersFirst,
 }
 
 /// Whether a bug is planted: never.

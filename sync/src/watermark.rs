@@ -51,7 +51,8 @@ impl Watermark {
         self.failed.store(true, Ordering::Release);
     }
 
-    /// Whether that was said.
+    /// Whether that was said. Whoever has heard so and reads the position then reads the last
+    /// one: what lies at or below it is durable, and of all else nobody knows.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)

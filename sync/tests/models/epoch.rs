@@ -10,7 +10,7 @@ use quipu_core::words::{Position, Timestamp};
 use quipu_core::{Mutant, plant};
 use quipu_sync::{Doorbell, Watermark};
 
-use crate::explore::{holds, is_caught};
+use quipu_sync::explore::{holds, is_caught};
 use crate::failure::batch;
 
 /// What is done wrong.

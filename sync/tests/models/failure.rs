@@ -9,7 +9,7 @@ use quipu_core::log::{Finish, Log, MemoryLog, Settle};
 use quipu_core::words::{Epoch, Position, Timestamp};
 use quipu_sync::{Doorbell, Inbox, Watermark};
 
-use crate::explore::{holds, is_caught};
+use quipu_sync::explore::{holds, is_caught};
 
 /// What is done wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ enum Wrong {
     RingFirst,
     /// Only one shard is told.
     RingOne,
+    /// A shard reads the position, and then whether the log has failed.
+    PositionFirst,
     /// The watermark moves once the frame is written.
     PublishWritten,
 }
@@ -54,10 +56,15 @@ fn failed_sync(wrong: Wrong, durable: usize) -> impl Fn() + Send + Sync + 'stati
                 assert!(lane.put((shard, batch(waits_for))).is_ok());
                 lane_bell.ring();
                 let is_durable = || watermark.read().0 >= waits_for;
-                while !is_durable() && !watermark.has_failed() {
+                loop {
+                    let early = (wrong == Wrong::PositionFirst).then(is_durable);
+                    let has_failed = watermark.has_failed();
+                    let is_known = early.unwrap_or_else(is_durable);
+                    if is_known || has_failed {
+                        return is_known;
+                    }
                     bells[shard].sleep_unless(|| is_durable() || watermark.has_failed());
                 }
-                is_durable()
             }
         };
         let shards = [thread::spawn(shard(0)), thread::spawn(shard(1))];
@@ -128,6 +135,11 @@ fn a_ring_before_the_failure_is_said_is_caught() {
 #[test]
 fn a_failure_that_one_shard_never_hears_of_is_caught() {
     is_caught("ring one of two", 2, "deadlock", failed_sync(Wrong::RingOne, 0));
+}
+
+#[test]
+fn a_position_read_before_the_failure_is_caught() {
+    is_caught("position before failure", 2, "not acknowledged", failed_sync(Wrong::PositionFirst, 1));
 }
 
 #[test]

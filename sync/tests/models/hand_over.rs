@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use loom::thread;
 use quipu_sync::{Doorbell, Inbox};
 
-use crate::explore::{holds, is_caught};
+use quipu_sync::explore::{holds, is_caught};
 
 /// What is done in a wrong order.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 #![cfg(quipu_loom)]
 
 mod epoch;
-mod explore;
 mod failure;
 mod hand_over;
 mod keys;

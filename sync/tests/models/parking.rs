@@ -7,7 +7,7 @@ use loom::thread;
 use quipu_sync::planted::Planted;
 use quipu_sync::{Doorbell, Watermark};
 
-use crate::explore::{catches, holds, is_caught};
+use quipu_sync::explore::{catches, holds, is_caught};
 
 /// What is done in a wrong order.
 #[derive(Clone, Copy, PartialEq, Eq)]

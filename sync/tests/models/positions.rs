@@ -6,7 +6,7 @@ use loom::thread;
 use quipu_sync::planted::Planted;
 use quipu_sync::{Doorbell, Inbox, Sequencer};
 
-use crate::explore::{catches, holds, is_caught};
+use quipu_sync::explore::{catches, holds, is_caught};
 
 /// One shard decides and sends a message to another, which decides upon it; a third one knows
 /// of neither. `send_first` sends before the position is taken.

@@ -8,7 +8,7 @@ use quipu_sync::gate::Turned;
 use quipu_sync::planted::Planted;
 use quipu_sync::{Doorbell, Gate, Inbox};
 
-use crate::explore::{catches, holds, is_caught};
+use quipu_sync::explore::{catches, holds, is_caught};
 
 /// What is done wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use loom::thread;
 use quipu_sync::Watermark;
 use quipu_sync::planted::Planted;
 
-use crate::explore::{catches, holds, is_caught};
+use quipu_sync::explore::{catches, holds, is_caught};
 
 /// How far the time of a position lies above it.
 const AHEAD: u64 = 100;

@@ -1,4 +1,5 @@
-//! Runs a model: all of it, counted, or until its planted bug is found.
+//! Runs a model: all of it, counted, or until its planted bug is found. Only with
+//! `--cfg quipu_loom`.
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use quipu_sync::planted::{Planted, plant};
+use crate::planted::{Planted, plant};
 
 /// More threads than a model may have, with its own.
 const THREADS: usize = 5;
@@ -19,7 +20,7 @@ const STEPS: usize = 4_000;
 ///
 /// `QUIPU_PREEMPTIONS_MORE` raises the bound of every model. Then nobody knows the count.
 #[track_caller]
-pub(crate) fn holds(
+pub fn holds(
     name: &str,
     preemptions: usize,
     executions: usize,
@@ -38,7 +39,7 @@ pub(crate) fn holds(
 
 /// Runs a model that breaks a rule on purpose, and sees it caught with these words.
 #[track_caller]
-pub(crate) fn is_caught(
+pub fn is_caught(
     name: &str,
     preemptions: usize,
     words: &str,
@@ -56,7 +57,7 @@ pub(crate) fn is_caught(
 
 /// Runs a model with a bug planted in what it uses, and sees it caught.
 #[track_caller]
-pub(crate) fn catches(
+pub fn catches(
     bug: Planted,
     preemptions: usize,
     words: &str,
