@@ -26,9 +26,8 @@ pub fn holds(
     executions: usize,
     model: impl Fn() + Send + Sync + 'static,
 ) {
-    let more = std::env::var("QUIPU_PREEMPTIONS_MORE").map_or(0, |more| {
-        more.parse().expect("QUIPU_PREEMPTIONS_MORE is a number")
-    });
+    let more = std::env::var("QUIPU_PREEMPTIONS_MORE")
+        .map_or(0, |more| more.parse().expect("QUIPU_PREEMPTIONS_MORE is a number"));
     let begun = Instant::now();
     let count = run(preemptions + more, model).unwrap_or_else(|(_, why)| panic!("{name}: {why}"));
     say(name, count, begun);
@@ -100,6 +99,6 @@ fn run(
 /// Past what a test harness keeps to itself.
 fn say(name: &str, executions: usize, begun: Instant) {
     let seconds = begun.elapsed().as_secs_f64();
-    let line = format!("{executions:>9} executions {seconds:>7.2} s  {name}\n");
+    let line = format!("\n{executions:>9} executions {seconds:>7.2} s  {name} ");
     std::io::stdout().write_all(line.as_bytes()).expect("there is somebody to tell");
 }

@@ -15,16 +15,12 @@ mod real {
 
 #[cfg(quipu_loom)]
 mod real {
-    pub use loom::sync::{
-        Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic,
-    };
+    pub use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic};
 }
 
 #[cfg(quipu_shuttle)]
 mod real {
-    pub use shuttle::sync::{
-        Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic,
-    };
+    pub use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic};
 }
 
 pub use real::*;

@@ -80,10 +80,8 @@ impl Gate {
     /// Takes note that calls were answered.
     pub fn leave(&self, calls: u64, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let mut order = Ordering::Release;
-        if is_planted(Planted::LeaveRelaxed) {
-            order = Ordering::Relaxed;
-        }
+        let is_unordered = is_planted(Planted::LeaveRelaxed);
+        let order = if is_unordered { Ordering::Relaxed } else { Ordering::Release };
         self.calls.fetch_sub(calls, order);
     }
 
@@ -121,6 +119,7 @@ mod tests {
         assert_eq!(gate.enter(2, 60), Ok(()));
         assert_eq!(gate.enter(2, 10), Err(Turned::Full), "four calls");
         assert_eq!(gate.enter(1, 60), Err(Turned::Full), "120 bytes");
+        assert_eq!(gate.enter(1, u64::MAX), Err(Turned::Full), "more than can be counted");
         assert_eq!((gate.calls(), gate.bytes()), (2, 60));
         assert_eq!(gate.enter(1, 40), Ok(()));
         gate.leave(2, 60);

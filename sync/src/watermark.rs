@@ -28,10 +28,8 @@ impl Watermark {
 
     /// Publishes. Only the committer does, and never less than before.
     pub fn publish(&self, position: u64, now_limit: u64) {
-        let mut order = Ordering::Release;
-        if is_planted(Planted::PublishRelaxed) {
-            order = Ordering::Relaxed;
-        }
+        let is_unordered = is_planted(Planted::PublishRelaxed);
+        let order = if is_unordered { Ordering::Relaxed } else { Ordering::Release };
         if is_planted(Planted::PositionFirst) {
             self.position.store(position, order);
         }

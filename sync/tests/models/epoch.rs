@@ -8,9 +8,9 @@ use quipu_core::commit::{Committer, Published};
 use quipu_core::log::{Finish, Log, MemoryLog, Reader, Settle};
 use quipu_core::words::{Position, Timestamp};
 use quipu_core::{Mutant, plant};
+use quipu_sync::explore::{holds, is_caught};
 use quipu_sync::{Doorbell, Watermark};
 
-use quipu_sync::explore::{holds, is_caught};
 use crate::failure::batch;
 
 /// What is done wrong.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use loom::thread;
-use quipu_sync::{Doorbell, Inbox};
-
 use quipu_sync::explore::{holds, is_caught};
+use quipu_sync::{Doorbell, Inbox};
 
 /// What is done in a wrong order.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,8 +37,10 @@ fn hand_over(wrong: Wrong) -> impl Fn() + Send + Sync + 'static {
                 }
             }
         };
-        let producers =
-            [thread::spawn(producer(&[(0, 0), (0, 1)])), thread::spawn(producer(&[(1, 0), (1, 1)]))];
+        let producers = [
+            thread::spawn(producer(&[(0, 0), (0, 1)])),
+            thread::spawn(producer(&[(1, 0), (1, 1)])),
+        ];
         let mut all = Vec::new();
         while all.len() < 4 {
             let before = all.len();

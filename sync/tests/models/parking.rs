@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use loom::thread;
+use quipu_sync::explore::{catches, holds, is_caught};
 use quipu_sync::planted::Planted;
 use quipu_sync::{Doorbell, Watermark};
-
-use quipu_sync::explore::{catches, holds, is_caught};
 
 /// What is done in a wrong order.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,7 +83,12 @@ fn a_shard_that_looks_before_it_lies_down_is_caught() {
 
 #[test]
 fn a_ring_taken_for_the_watermark_is_caught() {
-    is_caught("a ring taken for the watermark", 2, "before it is durable", parking(Wrong::TrustRing));
+    is_caught(
+        "a ring taken for the watermark",
+        2,
+        "before it is durable",
+        parking(Wrong::TrustRing),
+    );
 }
 
 #[test]

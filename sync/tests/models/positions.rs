@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use loom::thread;
+use quipu_sync::explore::{catches, holds, is_caught};
 use quipu_sync::planted::Planted;
 use quipu_sync::{Doorbell, Inbox, Sequencer};
-
-use quipu_sync::explore::{catches, holds, is_caught};
 
 /// One shard decides and sends a message to another, which decides upon it; a third one knows
 /// of neither. `send_first` sends before the position is taken.

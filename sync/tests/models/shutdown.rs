@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
+use quipu_sync::explore::{catches, holds, is_caught};
 use quipu_sync::gate::Turned;
 use quipu_sync::planted::Planted;
 use quipu_sync::{Doorbell, Gate, Inbox};
-
-use quipu_sync::explore::{catches, holds, is_caught};
 
 /// What is done wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use quipu_sync::Watermark;
-use quipu_sync::planted::Planted;
-
 use quipu_sync::explore::{catches, holds, is_caught};
+use quipu_sync::planted::Planted;
 
 /// How far the time of a position lies above it.
 const AHEAD: u64 = 100;

@@ -75,7 +75,8 @@ fn commit(wrong: Wrong) -> impl Fn() + Send + Sync + 'static {
         sequencer.set_room(ROOM, false);
         let watermark = Arc::new(Watermark::new(0, 0));
         let lane = Arc::new(Inbox::default());
-        let (lane_bell, bells) = (Arc::new(Doorbell::default()), Arc::<[Doorbell; SHARDS]>::default());
+        let (lane_bell, bells) =
+            (Arc::new(Doorbell::default()), Arc::<[Doorbell; SHARDS]>::default());
         let shards: Vec<_> = (0..SHARDS)
             .map(|shard| {
                 let (sequencer, watermark) = (Arc::clone(&sequencer), Arc::clone(&watermark));

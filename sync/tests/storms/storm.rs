@@ -87,6 +87,6 @@ fn number(name: &str) -> Option<u64> {
 /// Past what a test harness keeps to itself.
 fn say(name: &str, schedules: usize, begun: Instant) {
     let seconds = begun.elapsed().as_secs_f64();
-    let line = format!("{schedules:>9} schedules  {seconds:>7.2} s  {name}\n");
+    let line = format!("\n{schedules:>9} schedules  {seconds:>7.2} s  {name} ");
     std::io::stdout().write_all(line.as_bytes()).expect("there is somebody to tell");
 }

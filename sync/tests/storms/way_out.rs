@@ -93,9 +93,8 @@ fn pump(shared: &Shared, me: usize, wrong: Wrong) {
             shared.lane_bell.ring();
             continue;
         }
-        let may_end = || {
-            shared.gate.is_closed() && (shared.gate.calls() == 0 || wrong == Wrong::LeaveEarly)
-        };
+        let may_end =
+            || shared.gate.is_closed() && (shared.gate.calls() == 0 || wrong == Wrong::LeaveEarly);
         let has_news = || (shared.watermark.read().0, shared.watermark.has_failed()) != news;
         let has_work = || !shared.inboxes[me].is_empty() || has_news();
         if may_end() && !has_work() {
