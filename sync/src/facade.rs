@@ -3,7 +3,7 @@
 //! Whatever threads of a ledger share, here or in a crate around this one, is made of these, so
 //! that a model sees every step of it. In an ordinary build they are the standard library's own
 //! and cost nothing. `Arc` is not among them: it counts, and orders nothing that is read through
-//! it. A poisoned lock is entered all the same, by [`lock`], [`read`] and [`write`]: whoever
+//! it. A poisoned lock is entered all the same, by [`lock`], [`read`] and [`write()`]: whoever
 //! panicked under one of ours has left whole values behind.
 
 #[cfg(not(any(quipu_loom, quipu_shuttle)))]
