@@ -9,9 +9,8 @@
 //! a hundred times between two reads is looked at once, and not on the committer's thread.
 
 use core::ops::Bound;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -19,6 +18,8 @@ use quipu_core::machine::Registry;
 use quipu_core::records::{Corrupt, Row, Table};
 use quipu_core::store::StoreError;
 use quipu_core::words::Position;
+use quipu_sync::facade::atomic::{AtomicU64, AtomicUsize, Ordering};
+use quipu_sync::facade::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, read, write};
 
 use crate::index::{check_key, entries};
 use crate::table::{Found, Hash, Rows, Sorted};
@@ -136,11 +137,11 @@ impl Layer {
     /// The rows, to be read. Nobody writes them once the layer is frozen, so then a reader may
     /// keep this for as long as it likes.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Held> {
-        self.held.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.held)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Held> {
-        self.held.write().unwrap_or_else(PoisonError::into_inner)
+        write(&self.held)
     }
 
     /// The order of the rows that a frozen layer has of a table.
@@ -172,7 +173,7 @@ impl Layer {
     pub(crate) fn hides(&self, hash: Hash, table: Table, key: &[u8], run: u32) -> bool {
         let held = self.read();
         let Some(found) = held.rows.find(hash, table, key) else { return false };
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = read(&self.index);
         let first = index.first_runs.get(found.ordinal as usize).copied().unwrap_or(0);
         (1..=run).contains(&first)
     }
@@ -190,7 +191,7 @@ impl Layer {
         while self.indexed.load(Ordering::Acquire) < goal {
             self.index_some(registry)?;
         }
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = read(&self.index);
         let entries = index.entries.range::<[u8], _>((from, Bound::Unbounded));
         let entries = entries.take_while(|entry| inside(entry)).take(limit).cloned().collect();
         Ok(Page { entries, run: index.run })
@@ -201,7 +202,7 @@ impl Layer {
         // Rows before the index, here and everywhere: a waiting apply can stand between two
         // readers of the rows, and so nobody who has the index may still ask for the rows.
         let held = self.read();
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = write(&self.index);
         index.run = index.run.saturating_add(1);
         let mut next = self.indexed.load(Ordering::Relaxed);
         for _ in 0..ROWS_PER_RUN {

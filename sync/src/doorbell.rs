@@ -1,9 +1,11 @@
 //! Sleeping until somebody rings, without missing a ring.
 
-use std::task::{Wake, Waker};
+use std::sync::Arc;
+use std::task::Waker;
 
 use crate::facade::atomic::{AtomicBool, Ordering};
-use crate::facade::{Mutex, lock, thread};
+use crate::facade::{Mutex, Sleeper, lock};
+use crate::planted::{Planted, is_planted};
 
 /// Wakes the one thread or task that sleeps behind it.
 ///
@@ -23,16 +25,26 @@ pub struct Doorbell {
 impl Doorbell {
     /// Wakes the sleeper, if it sleeps. Says whether it did.
     pub fn ring(&self) -> bool {
+        if is_planted(Planted::RingPeeks) && !self.asleep.load(Ordering::Acquire) {
+            return false;
+        }
         let sleeps = self.asleep.swap(false, Ordering::AcqRel);
-        if sleeps && let Some(waker) = lock(&self.waker).take() {
-            waker.wake();
+        if sleeps {
+            // Taken out first: what is woken may lie down again before this returns.
+            let waker = lock(&self.waker).take();
+            waker.into_iter().for_each(Waker::wake);
         }
         sleeps
     }
 
     /// Says that its owner will sleep, and how it is woken. It must look once more before it does.
     pub fn lie_down(&self, waker: Waker) {
-        *lock(&self.waker) = Some(waker);
+        let before = lock(&self.waker).replace(waker);
+        // Let go of outside the lock: it may be all that keeps a task, and a task may ring.
+        drop(before);
+        if is_planted(Planted::LieDownStores) {
+            return self.asleep.store(true, Ordering::Release);
+        }
         self.asleep.swap(true, Ordering::AcqRel);
     }
 
@@ -44,29 +56,21 @@ impl Doorbell {
     /// Sleeps on the calling thread, until somebody rings or for no reason, unless `has_work`
     /// says that there is something to do already.
     pub fn sleep_unless(&self, has_work: impl Fn() -> bool) {
-        self.sleep(has_work, thread::park);
+        self.sleep(has_work, Sleeper::sleep);
     }
 
     /// The same, for at most so long.
     #[cfg(not(any(quipu_loom, quipu_shuttle)))]
     pub fn sleep_for(&self, at_most: core::time::Duration, has_work: impl Fn() -> bool) {
-        self.sleep(has_work, || thread::park_timeout(at_most));
+        self.sleep(has_work, |sleeper| sleeper.sleep_for(at_most));
     }
 
-    fn sleep(&self, has_work: impl Fn() -> bool, park: impl FnOnce()) {
-        self.lie_down(Waker::from(std::sync::Arc::new(Unpark(thread::current()))));
+    fn sleep(&self, has_work: impl Fn() -> bool, park: impl FnOnce(&Sleeper)) {
+        let sleeper = Arc::new(Sleeper::me());
+        self.lie_down(Waker::from(Arc::clone(&sleeper)));
         if !has_work() {
-            park();
+            park(&sleeper);
         }
         self.get_up();
-    }
-}
-
-/// Wakes a thread.
-struct Unpark(thread::Thread);
-
-impl Wake for Unpark {
-    fn wake(self: std::sync::Arc<Self>) {
-        self.0.unpark();
     }
 }

@@ -1,6 +1,7 @@
 //! Admission: a bound on what is under way, and the way out.
 
 use crate::facade::atomic::{AtomicU64, Ordering};
+use crate::planted::{Planted, is_planted};
 
 /// Set once nothing more is let in.
 const CLOSED: u64 = 1 << 63;
@@ -37,6 +38,10 @@ impl Gate {
 
     /// Lets in that many calls with so many bytes, all of them or none.
     pub fn enter(&self, calls: u64, bytes: u64) -> Result<(), Turned> {
+        // What can never be let in is not counted, so that no count runs over.
+        if bytes > self.bytes_max {
+            return Err(if self.is_closed() { Turned::Closed } else { Turned::Full });
+        }
         // Two callers at the bound may both see the other's bytes and both be turned away: they
         // are told that it is full, which it is.
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -60,6 +65,10 @@ impl Gate {
             if calls > self.calls_max || state > self.calls_max - calls {
                 return Err(Turned::Full);
             }
+            if is_planted(Planted::EnterInTwoSteps) {
+                self.calls.fetch_add(calls, Ordering::AcqRel);
+                return Ok(());
+            }
             let (done, failed) = (Ordering::Acquire, Ordering::Relaxed);
             match self.calls.compare_exchange_weak(state, state + calls, done, failed) {
                 Ok(_) => return Ok(()),
@@ -71,7 +80,9 @@ impl Gate {
     /// Takes note that calls were answered.
     pub fn leave(&self, calls: u64, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.calls.fetch_sub(calls, Ordering::Release);
+        let is_unordered = is_planted(Planted::LeaveRelaxed);
+        let order = if is_unordered { Ordering::Relaxed } else { Ordering::Release };
+        self.calls.fetch_sub(calls, order);
     }
 
     /// Lets nothing in any more.
@@ -108,6 +119,7 @@ mod tests {
         assert_eq!(gate.enter(2, 60), Ok(()));
         assert_eq!(gate.enter(2, 10), Err(Turned::Full), "four calls");
         assert_eq!(gate.enter(1, 60), Err(Turned::Full), "120 bytes");
+        assert_eq!(gate.enter(1, u64::MAX), Err(Turned::Full), "more than can be counted");
         assert_eq!((gate.calls(), gate.bytes()), (2, 60));
         assert_eq!(gate.enter(1, 40), Ok(()));
         gate.leave(2, 60);

@@ -1,6 +1,7 @@
 //! Things handed over from many threads to one, in order.
 
 use crate::facade::{Mutex, lock};
+use crate::planted::{Planted, is_planted};
 
 /// A queue that is emptied as a whole by the one thread that it belongs to.
 ///
@@ -28,6 +29,10 @@ impl<T> Inbox<T> {
         let mut state = lock(&self.0);
         if state.closed {
             return Err(thing);
+        }
+        if is_planted(Planted::PutInTwoSteps) {
+            drop(state);
+            state = lock(&self.0);
         }
         state.things.push(thing);
         Ok(())

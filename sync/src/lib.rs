@@ -12,14 +12,19 @@
 //! | [`sequencer`] | positions, and the room that they need |
 //! | [`watermark`] | what is durable, and whether the log has failed |
 //!
+//! | [`facade`] | the primitives that all of this is made of, or a model checker's |
+//! | [`planted`] | bugs for the models to catch |
+//!
 //! With `--cfg quipu_loom` the models in `tests/` run on loom's primitives, and with
 //! `--cfg quipu_shuttle` on shuttle's.
 
-mod facade;
-
 pub mod doorbell;
+#[cfg(quipu_loom)]
+pub mod explore;
+pub mod facade;
 pub mod gate;
 pub mod inbox;
+pub mod planted;
 pub mod sequencer;
 pub mod watermark;
 

@@ -1,6 +1,7 @@
 //! Positions, and the room that they need.
 
 use crate::facade::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::planted::{Planted, is_planted};
 
 /// Gives out positions, and keeps the account of slots and log bytes that are set aside for them.
 ///
@@ -47,6 +48,11 @@ impl Sequencer {
 
     /// Sets room aside.
     pub fn draw(&self, slots: u64, bytes: u64) -> Result<(), Short> {
+        // What can never be had is not counted, so that no count runs over.
+        if slots > self.slots_max || bytes > self.bytes_max {
+            return Err(Short::Busy);
+        }
+        let early = is_planted(Planted::RoomFirst).then(|| self.room.load(Ordering::Acquire));
         // Added first and taken back if it was too much: two at the bound may both be told that
         // it is busy, which it is.
         let before = self.slots.fetch_add(slots, Ordering::Relaxed);
@@ -58,7 +64,7 @@ impl Sequencer {
         let wanted = before.saturating_add(bytes);
         // Read behind the addition: whoever lowers the room and gives bytes back for it does so
         // in that order, so what is counted here is never less than what is under way.
-        let room = self.room.load(Ordering::Acquire);
+        let room = early.unwrap_or_else(|| self.room.load(Ordering::Acquire));
         if wanted > self.bytes_max || wanted > room {
             self.give_back(slots, bytes);
             let is_full = wanted > room && self.full.load(Ordering::Acquire);
@@ -90,6 +96,11 @@ impl Sequencer {
     /// Takes that many consecutive positions. Whatever was taken before, on any thread that this
     /// one has heard of, lies below.
     pub fn take(&self, slots: u64) -> u64 {
+        if is_planted(Planted::TakeInTwoSteps) {
+            let first = self.next.load(Ordering::Acquire);
+            self.next.store(first + slots, Ordering::Release);
+            return first;
+        }
         self.next.fetch_add(slots, Ordering::Relaxed)
     }
 

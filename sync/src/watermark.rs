@@ -1,6 +1,7 @@
 //! What is durable, and whether the log has failed.
 
 use crate::facade::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::planted::{Planted, is_planted};
 
 /// What the committer tells everybody.
 ///
@@ -27,8 +28,13 @@ impl Watermark {
 
     /// Publishes. Only the committer does, and never less than before.
     pub fn publish(&self, position: u64, now_limit: u64) {
-        self.now_limit.store(now_limit, Ordering::Release);
-        self.position.store(position, Ordering::Release);
+        let is_unordered = is_planted(Planted::PublishRelaxed);
+        let order = if is_unordered { Ordering::Relaxed } else { Ordering::Release };
+        if is_planted(Planted::PositionFirst) {
+            self.position.store(position, order);
+        }
+        self.now_limit.store(now_limit, order);
+        self.position.store(position, order);
     }
 
     /// The position and the time up to which everything is durable.
@@ -43,7 +49,8 @@ impl Watermark {
         self.failed.store(true, Ordering::Release);
     }
 
-    /// Whether that was said.
+    /// Whether that was said. Whoever has heard so and reads the position then reads the last
+    /// one: what lies at or below it is durable, and of all else nobody knows.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)

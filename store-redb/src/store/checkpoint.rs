@@ -1,10 +1,11 @@
 //! The writing of a checkpoint: the newest row of every key, in key order, in one transaction.
 
-use std::sync::{Arc, RwLockReadGuard};
+use std::sync::Arc;
 
 use quipu_core::machine::Registry;
 use quipu_core::records::Table;
 use quipu_core::store::StoreError;
+use quipu_sync::facade::RwLockReadGuard;
 use redb::{TableDefinition, WriteTransaction};
 
 use super::schema::{META, META_KEY, Meta, bucket_name, entries_of, rows_of};

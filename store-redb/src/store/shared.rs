@@ -1,15 +1,17 @@
 //! What all handles of a store share: its layers, and what lies below them.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use quipu_core::machine::Registry;
 use quipu_core::records::{Row, Table};
 use quipu_core::store::{Due, Reader, StoreError};
 use quipu_core::words::{Book, Kind, Number, Position, Timestamp};
+use quipu_sync::facade::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, lock, read, write};
+use quipu_sync::planted::{Planted, is_planted};
 use redb::WriteTransaction;
 
 use super::base::Base;
-use super::checkpoint::{Stopped, write};
+use super::checkpoint::{self, Stopped};
 use super::schema::Meta;
 use super::view::{View, find};
 use crate::file::RedbFile;
@@ -74,21 +76,21 @@ impl Shared {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.state)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+        write(&self.state)
     }
 
     /// The file, for as long as that is kept.
     fn file(&self) -> RwLockReadGuard<'_, Option<RedbFile>> {
-        self.file.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.file)
     }
 
     /// Waits for the checkpoint under way, and closes the file.
     pub(crate) fn close(&self) {
-        drop(self.file.write().unwrap_or_else(PoisonError::into_inner).take());
+        drop(write(&self.file).take());
     }
 
     pub(crate) fn apply(
@@ -99,7 +101,13 @@ impl Shared {
         let applied = {
             // Kept until the last row is in, so that nobody freezes between two rows.
             let state = self.read();
-            state.view.layers[0].apply(rows, through)
+            if is_planted(Planted::FreezeUnderApply) {
+                let newest = Arc::clone(&state.view.layers[0]);
+                drop(state);
+                newest.apply(rows, through)
+            } else {
+                state.view.layers[0].apply(rows, through)
+            }
         };
         if let Err(error) = &applied {
             // Some rows are in and others are not: no checkpoint may be made of that.
@@ -159,7 +167,7 @@ impl Shared {
 
     /// Makes two neighbours into one for as long as there are too many layers.
     fn merge_layers(&self) -> Result<(), StoreError> {
-        let _one = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = lock(&self.merging);
         loop {
             let layers = self.view().layers;
             if layers.len() <= LAYERS_MAX + 1 {
@@ -222,12 +230,18 @@ impl Frozen {
         self.take_room(file)?;
         let written = commit(file, |transaction| {
             let registry = &self.shared.registry;
-            write(transaction, &self.layers, &self.below.buckets, registry, meta)
+            checkpoint::write(transaction, &self.layers, &self.below.buckets, registry, meta)
         });
         let written = written.and_then(|()| Ok(file.release()?));
         let base = written.and_then(|()| self.opened(file)).map_err(|error| self.fail(error))?;
         let mut state = self.shared.write();
         let last = state.writing.unwrap_or(0);
+        if is_planted(Planted::LayersFirst) {
+            state.view.layers =
+                state.view.layers.iter().filter(|layer| layer.number > last).cloned().collect();
+            drop(state);
+            state = self.shared.write();
+        }
         // Whoever reads sees either these layers or the disk with them, never neither.
         let layers = state.view.layers.iter().filter(|layer| layer.number > last);
         state.view = View { layers: layers.cloned().collect(), base: Arc::new(base) };

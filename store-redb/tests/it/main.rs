@@ -6,6 +6,8 @@ mod crashes;
 mod fill;
 mod flips;
 mod log;
+#[cfg(quipu_loom)]
+mod models;
 mod paged;
 mod sample;
 mod store_crashes;
