@@ -187,18 +187,24 @@ impl<L: Log + Send + 'static, S: Store + Send + 'static> Engine<L, S> {
     }
 
     /// Has something done with log and store, between two frames. It holds every answer up for as
-    /// long as it takes. `None` where the committer has ended, or `act` panicked.
-    pub async fn order<T: Send + 'static>(
+    /// long as it takes. `None` where the committer has ended, or `act` panicked. The order is
+    /// given at once, and the future outlives the engine.
+    pub fn order<T: Send + 'static, F>(
         &self,
-        act: impl FnOnce(&mut L, &mut S) -> T + Send + 'static,
-    ) -> Option<T> {
+        act: F,
+    ) -> impl Future<Output = Option<T>> + Send + use<T, F, L, S>
+    where
+        F: FnOnce(&mut L, &mut S) -> T + Send + 'static,
+    {
         let (tell, done) = oneshot::channel();
         let order: Order<L, S> = Box::new(move |log, store| {
             drop(tell.send(act(log, store)));
         });
-        self.orders.try_send(order).ok()?;
-        self.shared.nudge();
-        done.await.ok()
+        let is_given = self.orders.try_send(order).is_ok();
+        if is_given {
+            self.shared.nudge();
+        }
+        async move { if is_given { done.await.ok() } else { None } }
     }
 
     /// Stops: lets nothing in any more, answers all that was let in, says on the log that all of

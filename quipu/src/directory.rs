@@ -1,14 +1,19 @@
 //! A ledger in a folder of the operating system.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use quipu_core::disk::DiskError;
 use quipu_core::machine::Registry;
+use quipu_core::words::Timestamp;
 use quipu_disk::RealDisk;
 
+use crate::backup::Backup;
 use crate::error::OpenError;
 use crate::files::{Files, Options};
 use crate::manifest::LedgerId;
+use crate::restore::restore;
 
 /// Makes a new ledger in a folder that is empty or not there yet, with an id that no other has.
 pub fn create(
@@ -34,6 +39,30 @@ pub fn open(
     let folder = folder.as_ref();
     let opened = disk_of(folder).and_then(|disk| Files::open(disk, registry, options));
     opened.map_err(|error| error.at(folder))
+}
+
+/// Makes a new ledger of a backup in a folder that is empty or not there yet.
+pub(crate) fn restored(
+    folder: &Path,
+    backup: &Path,
+    registry: &Registry,
+    options: &Options,
+    now: Timestamp,
+) -> Result<LedgerId, OpenError> {
+    let name = backup.display().to_string();
+    let opened = File::open(backup).map_err(|error| {
+        let why = format!("{name}: {error}");
+        OpenError::Stream { what: "opening the backup", why }
+    })?;
+    let backup = Backup::open(BufReader::with_capacity(1 << 20, opened), &name)?;
+    let disk = match RealDisk::create(folder) {
+        Err(DiskError::AlreadyExists(_)) => disk_of(folder)?,
+        made => made.map_err(|error| why(folder, error))?,
+    };
+    let id = new_id()?;
+    let files = restore(disk, id, backup, registry, options, now, &mut |_| {});
+    files.and_then(Files::stop).map_err(|error| error.at(folder))?;
+    Ok(id)
 }
 
 /// The id of a new ledger. Two with the same one would take each other's files for their own.

@@ -233,20 +233,7 @@ impl<D: Disk> Files<D> {
 
     /// Takes a snapshot from which a backup can be written on any thread, while writing goes on.
     pub fn begin_backup(&mut self) -> Result<BackupJob, OpenError> {
-        let snapshot = self.store.snapshot()?;
-        let log = self.log.reader();
-        let position = snapshot.position();
-        let (first, next) = log.bounds();
-        let start = if first < next { log.anchor_before(first)? } else { log.anchor() };
-        let manifest = BackupManifest {
-            ledger: self.manifest.id,
-            position,
-            anchor: log.anchor_before(position.plus(1))?,
-            start,
-            now_limit: log.now_limit(),
-            epoch: log.epoch(),
-        };
-        Ok(BackupJob { manifest, log, snapshot })
+        BackupJob::begin(self.manifest.id, &self.log, &mut self.store)
     }
 
     /// Drops history before a position, as far as that goes in whole pieces, once a copy of all
@@ -281,6 +268,28 @@ pub struct BackupJob {
 }
 
 impl BackupJob {
+    /// Takes the snapshot that it is made of.
+    pub(crate) fn begin<D: Disk>(
+        ledger: LedgerId,
+        log: &AnyLog<D>,
+        store: &mut RedbStore<D>,
+    ) -> Result<Self, OpenError> {
+        let snapshot = store.snapshot()?;
+        let log = log.reader();
+        let position = snapshot.position();
+        let (first, next) = log.bounds();
+        let start = if first < next { log.anchor_before(first)? } else { log.anchor() };
+        let manifest = BackupManifest {
+            ledger,
+            position,
+            anchor: log.anchor_before(position.plus(1))?,
+            start,
+            now_limit: log.now_limit(),
+            epoch: log.epoch(),
+        };
+        Ok(Self { manifest, log, snapshot })
+    }
+
     /// Writes the backup. `progress` is told each position whose history is in it.
     pub fn write(
         &self,

@@ -1,9 +1,11 @@
 //! The ledger that a program embeds.
 
+mod copies;
 mod open;
 
 pub use open::Builder;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quipu_actors::{Answer, Answers, Engine, Handle};
@@ -11,19 +13,29 @@ use quipu_core::commit::Published;
 use quipu_core::shard::Ask;
 use quipu_disk::RealDisk;
 use quipu_store_redb::store::RedbStore;
+use tokio::sync::watch;
 
-use crate::error::OpenError;
+use crate::batch::Batch;
+use crate::blocking;
+use crate::book::Book;
+use crate::call::Call;
+use crate::error::{Error, OpenError};
+use crate::events::Events;
 use crate::files::Folder;
 use crate::log::AnyLog;
 use crate::manifest::LedgerId;
+use crate::words::{Given, Id, Position};
 
-type Running = Engine<AnyLog<RealDisk>, RedbStore<RealDisk>>;
+type Log = AnyLog<RealDisk>;
+type Store = RedbStore<RealDisk>;
+type Running = Engine<Log, Store>;
 
 /// An open ledger. Clones are the same one.
 ///
-/// Asks can be made from any thread, of any runtime or none. When the last clone is dropped
-/// without [`close`](Self::close), the ledger ends as if its process had been killed: nothing that
-/// was answered is lost, and the next opening has more to recover.
+/// Calls can be made from any thread, of any runtime or none. When the last clone is dropped, and
+/// the last handle that was made of it, without [`close`](Self::close), the ledger ends as if its
+/// process had been killed: nothing that was answered is lost, and the next opening has more to
+/// recover.
 #[derive(Clone)]
 pub struct Ledger {
     inner: Arc<Inner>,
@@ -32,33 +44,49 @@ pub struct Ledger {
 struct Inner {
     handle: Handle,
     id: LedgerId,
+    secret: [u8; 32],
     running: Mutex<Option<(Running, Folder<RealDisk>)>>,
+    /// Whether it was closed.
+    closed: watch::Sender<bool>,
 }
 
 impl Ledger {
     /// Opens the ledger in a folder, or makes one where the folder is empty or not there.
-    pub async fn open(folder: impl Into<std::path::PathBuf>) -> Result<Self, OpenError> {
+    pub async fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
         Self::builder(folder).open().await
     }
 
+    /// The same on this thread, which needs no runtime.
+    pub fn open_blocking(folder: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::builder(folder).open_blocking()
+    }
+
     /// The same, with choices.
-    pub fn builder(folder: impl Into<std::path::PathBuf>) -> Builder {
+    pub fn builder(folder: impl Into<PathBuf>) -> Builder {
         Builder::new(folder.into())
     }
 
     /// Stops cleanly: answers what was asked, lets nothing more in, and brings everything onto
     /// the disk. Of several clones the first one closes the ledger for all.
-    pub async fn close(self) -> Result<(), OpenError> {
+    pub async fn close(self) -> Result<(), Error> {
         let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((engine, folder)) = running else { return Ok(()) };
-        let Some(stopped) = engine.stop().await else {
-            return Err(OpenError::Threads("the committer has panicked".into()));
+        let stopped = engine.stop().await;
+        self.inner.closed.send_replace(true);
+        let Some(stopped) = stopped else {
+            return Err(OpenError::Threads("the committer has panicked".into()).into());
         };
         if stopped.has_failed {
             // The next opening trusts nothing that no later frame vouches for.
-            return Err(OpenError::Threads("the log has failed; open the ledger again".into()));
+            return Err(quipu_core::words::Fault::LogFailed.into());
         }
-        open::beside(move || folder.with(stopped.log, stopped.store).stop()).await
+        let stop = blocking::beside(move || folder.with(stopped.log, stopped.store).stop());
+        Ok(stop.await??)
+    }
+
+    /// The same on this thread, which must not be one that a runtime runs its tasks on.
+    pub fn close_blocking(self) -> Result<(), Error> {
+        blocking::wait(self.close())
     }
 
     /// Which ledger it is.
@@ -67,8 +95,28 @@ impl Ledger {
         self.inner.id
     }
 
-    /// Asks for anything that the engine can do. What this library has typed calls for is easier
-    /// asked with those.
+    /// A book, by its name. Every ledger has a book `default`.
+    #[must_use]
+    pub fn book(&self, id: impl Given<Id>) -> Book {
+        Book::new(self, id)
+    }
+
+    /// Independent calls that are asked at once, each with an outcome of its own.
+    pub fn batch<T: Send + 'static, O: 'static>(
+        &self,
+        calls: impl IntoIterator<Item = Call<T, O>>,
+    ) -> Batch<T> {
+        Batch::new(self).all(calls)
+    }
+
+    /// What happened in all books behind a position, oldest first, and then what goes on to
+    /// happen.
+    pub fn events(&self, after: impl Given<Position>) -> Events {
+        Events::new(self, None, after)
+    }
+
+    /// Asks for anything that the engine can do, such as a command of a kind of the program's
+    /// own. What this library has calls for is easier asked with those.
     pub fn ask(&self, ask: Ask) -> Answer {
         self.inner.handle.ask(ask)
     }
@@ -88,5 +136,32 @@ impl Ledger {
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.inner.handle
+    }
+
+    /// Whether it is the same ledger.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// What tokens are derived with.
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.inner.secret
+    }
+
+    /// Says whether it was closed, and when it is.
+    pub(crate) fn closed(&self) -> watch::Receiver<bool> {
+        self.inner.closed.subscribe()
+    }
+
+    /// Has something done with log and store, between two frames.
+    async fn order<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Log, &mut Store) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let ordered = {
+            let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.as_ref().map(|(engine, _)| engine.order(act)).ok_or(Error::Closed)?
+        };
+        ordered.await.ok_or(Error::Closed)
     }
 }

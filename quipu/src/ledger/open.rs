@@ -10,15 +10,17 @@ use quipu_core::commit::Published;
 use quipu_core::machine::Registry;
 use quipu_core::machines::{genesis, registry};
 use quipu_core::shard::{Ask, Config, Leg, Reply};
-use quipu_core::words::{Epoch, Position};
+use quipu_core::words::{Epoch, Position, Timestamp};
 use quipu_disk::RealDisk;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use super::{Inner, Ledger};
 use crate::directory;
-use crate::error::OpenError;
+use crate::blocking::{self, beside};
+use crate::error::{Error, OpenError};
 use crate::files::{Files, Options};
-use crate::manifest::LogKind;
+use crate::manifest::{LedgerId, LogKind};
+use crate::outcome::Refused;
 use crate::secret::{self, KeyMaterial};
 
 /// The memory that a ledger may take, unless it is said otherwise.
@@ -112,7 +114,7 @@ impl Builder {
     }
 
     /// Opens the ledger, or makes it where the folder is empty or not there.
-    pub async fn open(mut self) -> Result<Ledger, OpenError> {
+    pub async fn open(mut self) -> Result<Ledger, Error> {
         let Shares { options, settings, mut config } = self.shares();
         let Self { folder, keys, clock, registry, genesis, place, .. } = self;
         let machines = registry.clone();
@@ -120,7 +122,7 @@ impl Builder {
             let opened = open_files(&folder, &keys, &machines, &options);
             opened.map_err(|error| error.at(&folder))
         });
-        let (files, epoch, durable, secret) = opened.await?;
+        let (files, epoch, durable, secret) = opened.await??;
         config.secret = secret;
         let (log, store, folder) = files.into_parts();
         let base = Base { log, store, epoch, durable };
@@ -131,12 +133,40 @@ impl Builder {
             // One entry: power that goes while it is written leaves a ledger that is still new.
             match handle.ask(Ask::Transaction(genesis, None)).await {
                 Reply::Done(_) => {}
-                reply => return Err(OpenError::Threads(format!("it could not begin: {reply:?}"))),
+                Reply::Failed(fault) => return Err(fault.into()),
+                Reply::Refused(refused) => return Err(Refused::from(refused).into()),
             }
         }
         let id = folder.manifest.id;
         let running = Mutex::new(Some((engine, folder)));
-        Ok(Ledger { inner: Arc::new(Inner { handle, id, running }) })
+        let (closed, _) = watch::channel(false);
+        Ok(Ledger { inner: Arc::new(Inner { handle, id, secret, running, closed }) })
+    }
+
+    /// The same on this thread, which needs no runtime.
+    pub fn open_blocking(self) -> Result<Ledger, Error> {
+        blocking::wait(self.open())
+    }
+
+    /// Makes a new ledger out of a backup, in the folder, which is empty or not there. It does not
+    /// open it.
+    ///
+    /// It has an id of its own, and every payout that was unfinished in the backup is unknown:
+    /// the original may have made it since. A backup does not hold the ledger's secret, so it
+    /// opens once the file `SECRET` of the original was copied beside it, or with the same
+    /// [`keys`](Self::keys).
+    pub async fn restore(mut self, backup: impl Into<PathBuf>) -> Result<LedgerId, Error> {
+        let (Shares { options, .. }, backup) = (self.shares(), backup.into());
+        let now = Timestamp::from_ms((self.clock)().wall_us / 1_000);
+        let Self { folder, registry, .. } = self;
+        let restored =
+            beside(move || directory::restored(&folder, &backup, &registry, &options, now));
+        Ok(restored.await??)
+    }
+
+    /// The same on this thread, which needs no runtime.
+    pub fn restore_blocking(self, backup: impl Into<PathBuf>) -> Result<LedgerId, Error> {
+        blocking::wait(self.restore(backup))
     }
 
     /// Shares the memory out.
@@ -205,17 +235,4 @@ fn is_nothing_yet(error: &OpenError) -> bool {
         OpenError::Folder { folder, .. } => !folder.exists(),
         _ => false,
     }
-}
-
-/// Does on a thread of its own what waits for a disk. It needs no runtime.
-pub(super) async fn beside<T: Send + 'static>(
-    act: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
-) -> Result<T, OpenError> {
-    let (tell, told) = oneshot::channel();
-    let work = move || drop(tell.send(act()));
-    std::thread::Builder::new()
-        .name("quipu-open".into())
-        .spawn(work)
-        .map_err(|error| OpenError::Threads(error.to_string()))?;
-    told.await.map_err(|_| OpenError::Threads("it panicked while it was opened".into()))?
 }

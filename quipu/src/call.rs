@@ -1,0 +1,352 @@
+//! A call: what every operation of this library returns, and what may be said of it before it is
+//! made.
+
+use core::future::{Future, IntoFuture};
+use core::marker::PhantomData;
+use core::pin::Pin;
+
+use quipu_core::machine::{Command, ItemKey, Machine, Piece, What};
+use quipu_core::records::Corrupt;
+use quipu_core::shard::{self, Ask, Key, Leg, Options, Reading, Reply};
+use quipu_core::words::{Code, Fact, Fault, Id, Kind, Name, Position, Timestamp, Version};
+
+use crate::blocking;
+use crate::book::Book;
+use crate::error::Error;
+use crate::outcome::{Done, Outcome, Told};
+use crate::record::Put;
+use crate::shown::{self, Shown};
+use crate::snapshot::Snapshot;
+use crate::words::Given;
+
+/// How often a put is asked again because its collection was defined anew meanwhile.
+const PUTS_MAX: usize = 8;
+
+/// Makes a value of what an answer shows.
+pub(crate) type Shape<T> = Box<dyn FnOnce(&Shown<'_>) -> Result<T, Corrupt> + Send + Sync>;
+
+/// A future of this library: it needs no runtime, and may be sent to another thread.
+pub type Soon<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// One operation that changes something, ready to be asked. Nothing happens before it is
+/// awaited, or waited for.
+///
+/// - [`key`](Self::key) makes it safe to repeat: whatever comes between the call and its answer,
+///   the same call under the same key happens once, and answers the same, for 24 hours.
+/// - [`if_version`](Self::if_version) has it happen only while the stream is as it was seen.
+/// - It is also a leg of a [`Transaction`](crate::Transaction), and an item of a
+///   [`Batch`](crate::Batch).
+///
+/// What was asked is carried out whether or not anybody waits for its answer: to drop the future
+/// does not take it back.
+///
+/// Some operations take more options, which `O` stands for; they are methods of the call as well.
+///
+/// ```
+/// # async fn example(ledger: quipu::Ledger) -> Result<(), quipu::Error> {
+/// let account = ledger.book("default").account("alice");
+/// account.open("USD/2").await?.done()?;
+/// let first = account.deposit(50).key("order-7").await?.done()?;
+/// let again = account.deposit(50).key("order-7").await?.done()?;
+/// assert_eq!(first.value, again.value);
+/// assert!(again.replayed);
+/// # Ok(())
+/// # }
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// #     let ledger = quipu::Ledger::open(folder.path()).await.unwrap();
+/// #     example(ledger.clone()).await.unwrap();
+/// #     ledger.close().await.unwrap();
+/// # });
+/// ```
+#[must_use = "nothing is asked before the call is awaited, or waited for"]
+pub struct Call<T, O = ()> {
+    pub(crate) book: Book,
+    pub(crate) asked: Result<Asked, Error>,
+    pub(crate) key: Option<Key>,
+    pub(crate) shape: Shape<T>,
+    pub(crate) options: PhantomData<fn() -> O>,
+}
+
+/// What is asked of one stream.
+pub(crate) struct Asked {
+    pub(crate) kind: Kind,
+    pub(crate) id: Id,
+    pub(crate) order: Order,
+    pub(crate) if_version: Option<Version>,
+}
+
+/// The command, or what it will be made of.
+pub(crate) enum Order {
+    Command(Command),
+    /// A record's, which depends on how its collection is defined.
+    Put(Put),
+}
+
+impl<T: Send + 'static, O: 'static> Call<T, O> {
+    pub(crate) fn new<M: Machine>(
+        book: &Book,
+        id: Result<Id, Error>,
+        command: Result<M::Command, Error>,
+        shape: impl FnOnce(&Shown<'_>) -> Result<T, Corrupt> + Send + Sync + 'static,
+    ) -> Self {
+        let asked = id.and_then(|id| {
+            let order = Order::Command(Command::of::<M>(command?));
+            Ok(Asked { kind: M::KIND, id, order, if_version: None })
+        });
+        Self::of(book, asked, shape)
+    }
+
+    pub(crate) fn of(
+        book: &Book,
+        asked: Result<Asked, Error>,
+        shape: impl FnOnce(&Shown<'_>) -> Result<T, Corrupt> + Send + Sync + 'static,
+    ) -> Self {
+        let (book, shape) = (book.clone(), Box::new(shape));
+        Self { book, asked, key: None, shape, options: PhantomData }
+    }
+
+    /// The same call with another command.
+    pub(crate) fn alter<M: Machine>(
+        mut self,
+        alter: impl FnOnce(&mut M::Command) -> Result<(), Error>,
+    ) -> Self {
+        self.asked = self.asked.and_then(|asked| {
+            let Order::Command(command) = &asked.order else { return Ok(asked) };
+            let Some(mut command) = command.get::<M>().cloned() else { return Ok(asked) };
+            alter(&mut command)?;
+            Ok(Asked { order: Order::Command(Command::of::<M>(command)), ..asked })
+        });
+        self
+    }
+
+    /// Makes it safe to repeat: the same call under the same key happens once and answers the
+    /// same, for 24 hours, across restarts. A key is 1 to 255 visible characters; it belongs to
+    /// this stream and operation, so the same one elsewhere is another.
+    pub fn key(mut self, key: impl AsRef<str>) -> Self {
+        match Key::new(key.as_ref()) {
+            Ok(key) => self.key = Some(key),
+            Err(_) if self.asked.is_err() => {}
+            Err(_) => self.asked = Err(malformed_key()),
+        }
+        self
+    }
+
+    /// Has it happen only while the stream is at this version; else it is refused with
+    /// [`VersionMismatch`](Code::VersionMismatch).
+    pub fn if_version(mut self, version: impl Given<Position>) -> Self {
+        self.asked = self.asked.and_then(|asked| {
+            Ok(Asked { if_version: Some(version.word()?), ..asked })
+        });
+        self
+    }
+
+    /// The same call, with what it shows made into something else: calls of different kinds
+    /// become one type, for a batch.
+    pub fn map<U: Send + 'static>(
+        self,
+        map: impl FnOnce(T) -> U + Send + Sync + 'static,
+    ) -> Call<U> {
+        let Self { book, asked, key, shape, .. } = self;
+        let shape = Box::new(move |shown: &Shown<'_>| shape(shown).map(map));
+        Call { book, asked, key, shape, options: PhantomData }
+    }
+
+    /// Makes the call and waits for its answer on this thread, which must not be one that a
+    /// runtime runs its tasks on.
+    pub fn wait(self) -> Result<Outcome<T>, Error> {
+        blocking::wait(self.into_future())
+    }
+
+    /// Without its options.
+    pub(crate) fn plain(self) -> Call<T> {
+        let Self { book, asked, key, shape, .. } = self;
+        Call { book, asked, key, shape, options: PhantomData }
+    }
+
+    pub(crate) async fn make(self) -> Result<Outcome<T>, Error> {
+        let Self { book, asked, key, shape, .. } = self;
+        let asked = asked?;
+        let number = match book.number().await? {
+            Ok(number) => number,
+            Err(refused) => return Ok(Outcome::Refused(refused)),
+        };
+        let stream = Name::new(number, asked.kind, asked.id.clone());
+        for _ in 0..PUTS_MAX {
+            let leg = asked.leg(&book, &stream).await?;
+            let reply = book.ledger().ask(Ask::Command(leg, key.clone())).await;
+            if let Reply::Refused(shard::Refused { refusal, .. }) = &reply
+                && asked.is_refused_for_its_era(refusal.code, refusal.fact)
+            {
+                continue;
+            }
+            return conclude(&book, &stream, Told::of(reply)?, shape);
+        }
+        Err(Fault::Overloaded.into())
+    }
+}
+
+impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
+    type Output = Result<Outcome<T>, Error>;
+    type IntoFuture = Soon<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.make())
+    }
+}
+
+impl Asked {
+    /// The leg that is asked of the engine.
+    pub(crate) async fn leg(&self, book: &Book, stream: &Name) -> Result<Leg, Error> {
+        let command = match &self.order {
+            Order::Command(command) => command.clone(),
+            Order::Put(put) => put.command(book, stream).await?,
+        };
+        let options = Options { if_version: self.if_version, made: false };
+        Ok(Leg { stream: stream.clone(), command, options })
+    }
+
+    /// Whether the collection of a put was defined anew after it was looked at. No key keeps
+    /// that refusal, so the put may be made again under the same one.
+    pub(crate) fn is_refused_for_its_era(&self, code: Code, fact: Fact) -> bool {
+        let era = matches!((code, fact), (Code::Malformed, Fact::Remaining(_)));
+        era && matches!(self.order, Order::Put(_))
+    }
+}
+
+/// What is told of one command, as an outcome.
+pub(crate) fn conclude<T>(
+    book: &Book,
+    stream: &Name,
+    told: Told,
+    shape: Shape<T>,
+) -> Result<Outcome<T>, Error> {
+    match told {
+        Told::Refused(refused) if refused.is_about_the_ask() => Err(refused.into()),
+        Told::Refused(refused) => Ok(Outcome::Refused(refused)),
+        Told::Done(outcome) => {
+            let pieces = shown::pieces(&outcome.answer)?;
+            // What one command did has one position, but for a record that makes its collection.
+            let (position, at) = (outcome.version, outcome.at);
+            let secret = book.ledger().secret();
+            let shown = Shown { name: stream, position, at, secret, pieces: &pieces };
+            let value = shape(&shown)?;
+            Ok(Outcome::Done(Done::of(&outcome, value)))
+        }
+    }
+}
+
+pub(crate) fn malformed_key() -> Error {
+    Error::form("an idempotency key is 1 to 255 visible characters")
+}
+
+/// One read. Its answer, too, waits until all that it rests on is durable.
+///
+/// [`at`](Self::at) reads what a [`Snapshot`] holds instead.
+#[must_use = "nothing is read before it is awaited, or waited for"]
+pub struct Read<T> {
+    pub(crate) book: Book,
+    pub(crate) kind: Kind,
+    pub(crate) id: Result<Id, Error>,
+    pub(crate) items: Vec<ItemKey>,
+    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) shape: Shape<Option<T>>,
+}
+
+/// What was read, and as of when. It reads like the value itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen<T> {
+    /// What is there.
+    pub value: T,
+    /// The stream's version: for [`if_version`](Call::if_version).
+    pub version: Version,
+    /// The time as of which it is shown.
+    pub at: Timestamp,
+}
+
+impl<T> core::ops::Deref for Seen<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Send + 'static> Read<T> {
+    pub(crate) fn new<M: Machine>(
+        book: &Book,
+        id: Result<Id, Error>,
+        items: Vec<ItemKey>,
+        shape: impl FnOnce(&Shown<'_>) -> Result<Option<T>, Corrupt> + Send + Sync + 'static,
+    ) -> Self {
+        let (book, shape) = (book.clone(), Box::new(shape));
+        Self { book, kind: M::KIND, id, items, snapshot: None, shape }
+    }
+
+    /// Reads what this snapshot holds.
+    pub fn at(mut self, snapshot: &Snapshot) -> Self {
+        self.snapshot = Some(snapshot.clone());
+        self
+    }
+
+    /// Reads, and waits for the answer on this thread, which must not be one that a runtime runs
+    /// its tasks on.
+    pub fn wait(self) -> Result<Option<Seen<T>>, Error> {
+        blocking::wait(self.into_future())
+    }
+
+    async fn make(self) -> Result<Option<Seen<T>>, Error> {
+        let Self { book, kind, id, items, snapshot, shape } = self;
+        let id = id?;
+        let Ok(number) = book.number().await? else { return Ok(None) };
+        let stream = Name::new(number, kind, id);
+        let secret = *book.ledger().secret();
+        let seen = |pieces: &[Piece<'_>], position, at, version| {
+            let shown = Shown { name: &stream, position, at, secret: &secret, pieces };
+            Ok(shape(&shown)?.map(|value| Seen { value, version, at }))
+        };
+        if let Some(snapshot) = snapshot {
+            let (at, name) = (snapshot.at(), stream.clone());
+            let rows = blocking::beside(move || snapshot.rows(&name, &items)).await??;
+            let Some(rows) = rows else { return Ok(None) };
+            let version = rows.stamp.version;
+            return seen(&rows.pieces()?, version, at, version);
+        }
+        let reading = Reading { stream: stream.clone(), items };
+        match Told::of(book.ledger().ask(Ask::Read(reading)).await)? {
+            Told::Refused(refused) if refused.code == Code::NotFound => Ok(None),
+            Told::Refused(refused) => Err(refused.into()),
+            Told::Done(outcome) => {
+                let pieces = shown::pieces(&outcome.answer)?;
+                seen(&pieces, outcome.position, outcome.at, outcome.version)
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> IntoFuture for Read<T> {
+    type Output = Result<Option<Seen<T>>, Error>;
+    type IntoFuture = Soon<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.make())
+    }
+}
+
+/// Where the pieces of a transaction's legs begin: the leg, and whether it changed something.
+pub(crate) fn legs_of<'a, 'p>(pieces: &'p [Piece<'a>]) -> Vec<(u32, bool, &'p [Piece<'a>])> {
+    let mut legs = Vec::new();
+    let mut rest = pieces;
+    while let Some((front, behind)) = rest.split_first() {
+        let What::Leg(leg) = front.what else {
+            rest = behind;
+            continue;
+        };
+        let len = behind.iter().take_while(|piece| !matches!(piece.what, What::Leg(_))).count();
+        let (own, next) = behind.split_at(len);
+        legs.push((leg, front.tag.number == 1, own));
+        rest = next;
+    }
+    legs
+}

@@ -1,0 +1,144 @@
+//! The history of one stream, newest first.
+
+use core::marker::PhantomData;
+use std::collections::VecDeque;
+
+use quipu_core::history::{History as Walk, Knot};
+use quipu_core::machine::{Machine, What};
+use quipu_core::records::{Corrupt, Record};
+use quipu_core::shard::{Ask, Reading};
+use quipu_core::words::{Code, Id, Kind, Name, Number, Position, Timestamp, Version};
+
+use crate::blocking::{self, beside};
+use crate::book::Book;
+use crate::error::Error;
+use crate::outcome::Told;
+
+/// How many events are read at a time.
+const PAGE: usize = 64;
+
+/// What happened to one stream, newest first: a walk back through the log, which costs nothing
+/// that was written for it. Where history was trimmed, it ends with [`Error::Trimmed`].
+///
+/// ```
+/// # async fn example(ledger: quipu::Ledger) -> Result<(), quipu::Error> {
+/// use quipu::events::account::Event;
+///
+/// let alice = ledger.book("default").account("alice");
+/// alice.open("USD/2").await?.done()?;
+/// alice.deposit(5).await?.done()?;
+/// let mut history = alice.history();
+/// let newest = history.next().await?.expect("it was opened");
+/// assert!(matches!(newest.event, Event::Deposited(deposit) if deposit.amount.get() == 5));
+/// # Ok(())
+/// # }
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// #     let ledger = quipu::Ledger::open(folder.path()).await.unwrap();
+/// #     example(ledger.clone()).await.unwrap();
+/// #     ledger.close().await.unwrap();
+/// # });
+/// ```
+#[must_use = "nothing is read before `next`"]
+pub struct History<E> {
+    book: Book,
+    kind: Kind,
+    id: Result<Id, Error>,
+    /// Where the walk goes on, once it has begun.
+    next: Option<(Number, Version)>,
+    page: VecDeque<Knot>,
+    events: PhantomData<fn() -> E>,
+}
+
+/// One event of a stream.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Past<E> {
+    /// Its position, which was the stream's version from then on.
+    pub position: Position,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: E,
+}
+
+impl<E: Record> History<E> {
+    pub(crate) fn new<M: Machine<Event = E>>(book: &Book, id: Result<Id, Error>) -> Self {
+        let (page, events) = (VecDeque::new(), PhantomData);
+        Self { book: book.clone(), kind: M::KIND, id, next: None, page, events }
+    }
+
+    /// The event before, or `None` before the first one. A stream that is not there has none.
+    pub async fn next(&mut self) -> Result<Option<Past<E>>, Error> {
+        if self.page.is_empty() {
+            self.read_page().await?;
+        }
+        let Some(knot) = self.page.pop_front() else { return Ok(None) };
+        let Knot { position, now: at, tag, payload, .. } = knot;
+        Ok(Some(Past { position, at, event: E::unpack(tag, &payload)? }))
+    }
+
+    /// The same on a thread that no runtime runs its tasks on.
+    pub fn next_blocking(&mut self) -> Result<Option<Past<E>>, Error> {
+        blocking::wait(self.next())
+    }
+
+    async fn read_page(&mut self) -> Result<(), Error> {
+        let (number, version) = match self.next {
+            Some(next) => next,
+            None => self.begin().await?,
+        };
+        if version == Position::ZERO {
+            self.next = Some((number, version));
+            return Ok(());
+        }
+        let log = self.book.ledger().handle().log().clone();
+        let read = beside(move || -> Result<_, Error> {
+            let mut walk = Walk::new(&*log, number, version);
+            let mut page = VecDeque::with_capacity(PAGE);
+            while let Some(knot) = walk.next() {
+                let knot = match knot {
+                    // What was read so far comes first.
+                    Err(_) if !page.is_empty() => break,
+                    knot => knot?,
+                };
+                page.push_back(knot);
+                // Of an event that did two things, both are in one page.
+                let ends = page.back().is_some_and(|knot| walk.version() != knot.position);
+                if page.len() >= PAGE && ends {
+                    break;
+                }
+            }
+            let next = match page.back() {
+                Some(last) if walk.version() == Position::ZERO => last.previous,
+                _ => walk.version(),
+            };
+            Ok((page, next))
+        });
+        let (page, next) = read.await??;
+        self.page = page;
+        self.next = Some((number, next));
+        Ok(())
+    }
+
+    /// The stream's number and version.
+    async fn begin(&self) -> Result<(Number, Version), Error> {
+        let nothing = (Number::ZERO, Position::ZERO);
+        let id = self.id.clone()?;
+        let Ok(book) = self.book.number().await? else { return Ok(nothing) };
+        let reading = Reading { stream: Name::new(book, self.kind, id), items: Vec::new() };
+        match Told::of(self.book.ledger().ask(Ask::Read(reading)).await)? {
+            Told::Refused(refused) if refused.code == Code::NotFound => Ok(nothing),
+            Told::Refused(refused) => Err(refused.into()),
+            Told::Done(outcome) => {
+                for piece in outcome.answer.pieces() {
+                    let piece = piece?;
+                    if let What::Head(stamp) = piece.what {
+                        return Ok((piece.number, stamp.version));
+                    }
+                }
+                Err(Corrupt::Missing.into())
+            }
+        }
+    }
+}

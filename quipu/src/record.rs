@@ -1,0 +1,303 @@
+//! Records: JSON values under the keys of a collection.
+
+use quipu_core::machine::{Command as AnyCommand, ItemKey, Machine};
+use quipu_core::machines::collection;
+use quipu_core::machines::record as machine;
+use quipu_core::machines::record::{Command, Item, VALUE_LEN_MAX};
+use quipu_core::records::Corrupt;
+use quipu_core::shard::{Ask, Reading};
+use quipu_core::words::{Code, Fact, Id, Name, Timestamp};
+
+use crate::book::Book;
+use crate::call::{Asked, Call, Order, Read};
+use crate::error::Error;
+use crate::history::History;
+use crate::json;
+use crate::list::List;
+use crate::outcome::{Outcome, Refused, Told};
+use crate::shown::{Kind, Parts, Shown};
+use crate::words::Given;
+
+/// A record: a JSON value under a key of a collection, for ever or for a while.
+///
+/// It is a handle, cheap to make and to clone; see [`Collection::record`]. A put replaces all of
+/// it: value, indexed fields and life.
+///
+/// ```
+/// # async fn example(ledger: quipu::Ledger) -> Result<(), quipu::Error> {
+/// let nodes = ledger.book("default").collection("nodes");
+/// nodes.define(["zone"]).await?.done()?;
+/// let node = nodes.record("n1");
+/// let first = node.put(r#"{"zone":"eu","load":3}"#).await?.done()?;
+/// assert!(first.created);
+/// // Only while nobody else has changed it.
+/// let put = node.put(r#"{"zone":"eu","load":4}"#).if_version(first.version);
+/// put.await?.done()?;
+/// let stale = node.put(r#"{"zone":"us"}"#).if_version(first.version).await?;
+/// assert_eq!(stale.code(), Some(quipu::Code::VersionMismatch));
+/// # Ok(())
+/// # }
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// #     let ledger = quipu::Ledger::open(folder.path()).await.unwrap();
+/// #     example(ledger.clone()).await.unwrap();
+/// #     ledger.close().await.unwrap();
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Record {
+    book: Book,
+    id: Result<Id, Error>,
+}
+
+/// A record as it stood.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct View {
+    /// Its key within the collection.
+    pub key: Id,
+    /// The JSON text, as it was put.
+    pub value: String,
+    /// The instant from which it is absent; none where it lives for ever.
+    pub expires_at: Option<Timestamp>,
+    /// When it was put where there was none.
+    pub created_at: Timestamp,
+    /// When it was put last.
+    pub updated_at: Timestamp,
+}
+
+/// What a put has made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// Whether there was no such record before.
+    pub created: bool,
+    /// The instant from which it is absent; none where it lives for ever.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Kind for machine::Record {
+    type View = View;
+
+    fn items() -> Vec<ItemKey> {
+        vec![ItemKey::only(machine::VALUE)]
+    }
+
+    fn view(parts: Parts<Self>) -> View {
+        let Parts { name, stamp, head, items, .. } = parts;
+        let value = items.into_iter().find_map(|(_, item)| match item {
+            Item::Value(value) => Some(value.text),
+            Item::Fields(_) => None,
+        });
+        View {
+            key: name.id.split().map_or(name.id, |(_, key)| key),
+            value: value.unwrap_or_default(),
+            expires_at: head.expires_at,
+            created_at: stamp.created,
+            updated_at: stamp.updated,
+        }
+    }
+}
+
+impl Record {
+    /// Puts a value: any JSON, up to 64 KiB of text. The text is kept as it is spelled, and a
+    /// retry under a key has to spell it the same.
+    pub fn put(&self, value: impl Into<String>) -> Call<Stored, Putting> {
+        let value = value.into();
+        let fields = match json::fields(&value) {
+            _ if value.len() > VALUE_LEN_MAX => Err("the text of a record is at most 64 KiB long"),
+            fields => fields,
+        };
+        let asked = self.id.clone().and_then(|id| {
+            let fields = fields.map_err(Error::form)?;
+            let put = Put { value, fields, ttl_ms: None, must_be_absent: false };
+            let kind = machine::Record::KIND;
+            Ok(Asked { kind, id, order: Order::Put(put), if_version: None })
+        });
+        Call::of(&self.book, asked, stored)
+    }
+
+    /// Deletes it. One that is not there: `not_found`.
+    pub fn delete(&self) -> Call<()> {
+        let command = Ok(Command::Delete);
+        Call::new::<machine::Record>(&self.book, self.id.clone(), command, |_| Ok(()))
+    }
+
+    /// Reads it.
+    pub fn get(&self) -> Read<View> {
+        let items = machine::Record::items();
+        Read::new::<machine::Record>(&self.book, self.id.clone(), items, |shown| {
+            shown.view::<machine::Record>().map(Some)
+        })
+    }
+
+    /// What happened to it since it was put where there was none, newest first.
+    pub fn history(&self) -> History<machine::Event> {
+        History::new::<machine::Record>(&self.book, self.id.clone())
+    }
+}
+
+fn stored(shown: &Shown<'_>) -> Result<Stored, Corrupt> {
+    let (number, stamp, head) = shown.head::<machine::Record>()?;
+    let created = stamp.version.get() == number.get();
+    Ok(Stored { created, expires_at: head.expires_at })
+}
+
+/// A put whose command is still to be made: which fields are indexed, its collection says.
+pub(crate) struct Put {
+    value: String,
+    fields: Vec<(String, String)>,
+    ttl_ms: Option<u64>,
+    must_be_absent: bool,
+}
+
+impl Put {
+    /// The command, under the definition that the collection has now.
+    pub(crate) async fn command(&self, book: &Book, stream: &Name) -> Result<AnyCommand, Error> {
+        let (collection, _) = stream.id.split().ok_or(Corrupt::Range)?;
+        let stream = stream.beside(collection::Collection::KIND, collection);
+        let reading = Reading { stream, items: Vec::new() };
+        let (mut era, mut fields) = (0, Vec::new());
+        match Told::of(book.ledger().ask(Ask::Read(reading)).await)? {
+            Told::Refused(refused) if refused.code == Code::NotFound => {}
+            Told::Refused(refused) => return Err(refused.into()),
+            Told::Done(outcome) => {
+                let head = outcome.answer.head::<collection::Collection>()?;
+                era = head.era;
+                fields.extend(head.indexes.names().filter_map(|name| {
+                    let field = self.fields.iter().find(|(own, _)| own == name.as_str());
+                    field.map(|(_, value)| (name, value.clone()))
+                }));
+            }
+        }
+        let Self { ref value, ttl_ms, must_be_absent, .. } = *self;
+        let value = value.clone();
+        let put = Command::Put { value, ttl_ms, must_be_absent, fields, era };
+        Ok(AnyCommand::of::<machine::Record>(put))
+    }
+}
+
+/// What may be said when a record is put.
+pub enum Putting {}
+
+impl Call<Stored, Putting> {
+    /// How long it lives: from that instant on it is absent.
+    pub fn ttl_seconds(self, seconds: u64) -> Self {
+        self.alter_put(|put| {
+            let ttl_ms = seconds.checked_mul(1_000).filter(|ms| *ms > 0);
+            put.ttl_ms = Some(ttl_ms.ok_or_else(|| Error::form("a life is a second or longer"))?);
+            Ok(())
+        })
+    }
+
+    /// Only where there is none; else `version_mismatch`.
+    pub fn if_absent(self) -> Self {
+        self.alter_put(|put| {
+            put.must_be_absent = true;
+            Ok(())
+        })
+    }
+
+    fn alter_put(mut self, alter: impl FnOnce(&mut Put) -> Result<(), Error>) -> Self {
+        self.asked = self.asked.and_then(|mut asked| {
+            if let Order::Put(put) = &mut asked.order {
+                alter(put)?;
+            }
+            Ok(asked)
+        });
+        self
+    }
+}
+
+/// A collection of records, and which of their top-level fields are indexed. It comes into being
+/// with its definition, or with the first record that is put into it.
+#[derive(Clone)]
+pub struct Collection {
+    book: Book,
+    id: Result<Id, Error>,
+}
+
+/// A collection as it stood.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CollectionView {
+    /// Which one.
+    pub id: Id,
+    /// The indexed fields.
+    pub indexes: Vec<Id>,
+    /// Whether a record was put since it was defined.
+    pub used: bool,
+}
+
+impl Kind for collection::Collection {
+    type View = CollectionView;
+
+    fn view(parts: Parts<Self>) -> CollectionView {
+        let Parts { name, head, .. } = parts;
+        let indexes = head.indexes.names().collect();
+        CollectionView { id: name.id, indexes, used: head.used }
+    }
+}
+
+impl Collection {
+    pub(crate) fn new(book: &Book, id: impl Given<Id>) -> Self {
+        Self { book: book.clone(), id: id.word() }
+    }
+
+    /// A record of this collection, by its key.
+    #[must_use]
+    pub fn record(&self, key: impl Given<Id>) -> Record {
+        let id = self.id.clone().and_then(|id| Ok(Id::pair(&id, &key.word()?)));
+        Record { book: self.book.clone(), id }
+    }
+
+    /// The records of this collection in the order of their keys.
+    pub fn records(&self) -> List<Record> {
+        List::of_collection(&self.book, self.id.clone())
+    }
+
+    /// Says which top-level fields are indexed. While records may be in it: `wrong_state`; see
+    /// [`define_anew`](Self::define_anew).
+    pub fn define<F: Given<Id>>(
+        &self,
+        fields: impl IntoIterator<Item = F>,
+    ) -> Call<CollectionView> {
+        let fields: Result<Vec<Id>, Error> = fields.into_iter().map(Given::word).collect();
+        let command = fields.map(|indexes| collection::Command::Define { indexes });
+        self.call(command)
+    }
+
+    /// The same for a collection in which records have been. It looks whether there are any now:
+    /// while there are, and where one is put meanwhile, it is refused with `wrong_state`.
+    pub async fn define_anew<F: Given<Id>>(
+        &self,
+        fields: impl IntoIterator<Item = F>,
+    ) -> Result<Outcome<CollectionView>, Error> {
+        let define = self.define(fields);
+        let reset = match self.call(Ok(collection::Command::Reset)).await? {
+            // There is none yet.
+            Outcome::Refused(refused) if refused.code == Code::NotFound => return define.await,
+            Outcome::Refused(refused) => return Ok(Outcome::Refused(refused)),
+            Outcome::Done(reset) => reset,
+        };
+        let mut records = self.records();
+        if records.next().await?.is_none() {
+            // A put since the reset is a use, which refuses this.
+            return define.await;
+        }
+        let (code, fact, leg, replayed) = (Code::WrongState, Fact::None, None, false);
+        let (position, at, version) = (reset.position, reset.at, reset.version);
+        Ok(Outcome::Refused(Refused { code, fact, leg, position, at, version, replayed }))
+    }
+
+    /// Reads it.
+    pub fn get(&self) -> Read<CollectionView> {
+        Read::new::<collection::Collection>(&self.book, self.id.clone(), Vec::new(), |shown| {
+            shown.view::<collection::Collection>().map(Some)
+        })
+    }
+
+    fn call(&self, command: Result<collection::Command, Error>) -> Call<CollectionView> {
+        Call::new::<collection::Collection>(&self.book, self.id.clone(), command, |shown| {
+            shown.view::<collection::Collection>()
+        })
+    }
+}
