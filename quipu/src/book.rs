@@ -19,6 +19,7 @@ use crate::outcome::{Refused, Told};
 use crate::record::{Collection, Record};
 use crate::shown::{Kind, Parts};
 use crate::source::Source;
+use crate::stream::{ItemsOf, Stream};
 use crate::ticket::{Issues, Ticket};
 use crate::token::{Introspection, Token};
 use crate::transaction::Transaction;
@@ -138,6 +139,13 @@ impl Book {
         Source::new(self, id)
     }
 
+    /// A stream of a kind of the program's own, whose [machine](crate::machine) the ledger was
+    /// opened with.
+    #[must_use]
+    pub fn stream<M: Machine>(&self, id: impl Given<Id>) -> Stream<M> {
+        Stream::new(self, id)
+    }
+
     /// Many tickets at once, all or none, with the cursor of the source that they come from.
     pub fn issue(&self) -> Issues {
         Issues::new(self)
@@ -171,6 +179,17 @@ impl Book {
     /// The drops of this book, in the order of their creation.
     pub fn drops(&self) -> List<Drop> {
         List::streams(self)
+    }
+
+    /// The streams of a kind of the program's own, in the order of their creation.
+    pub fn streams<M: Machine>(&self) -> List<Stream<M>> {
+        List::streams(self)
+    }
+
+    /// Items of all streams of a kind of the program's own: those that one of its
+    /// [indexes](Machine::item_indexes) lists under bytes that begin so, in the index's order.
+    pub fn items<M: Machine>(&self, index: u8, front: impl Into<Vec<u8>>) -> List<ItemsOf<M>> {
+        List::items_by(self, index, front.into())
     }
 
     /// What happened in this book behind a position, oldest first, and then what goes on to

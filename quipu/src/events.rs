@@ -147,6 +147,16 @@ macro_rules! happened {
 }
 
 impl Happened {
+    /// What happened to a stream of the program's own machine `M`, where this is one.
+    pub fn own<M: Machine>(&self) -> Result<Option<M::Event>, Error> {
+        match self {
+            Self::Own { kind, tag, payload } if *kind == M::KIND => {
+                Ok(Some(M::Event::unpack(*tag, payload)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn of(kind: Kind, tag: Tag, payload: &[u8]) -> Result<Self, Corrupt> {
         Ok(happened! { kind, tag, payload;
             Account account Account
@@ -258,6 +268,20 @@ impl Names {
         }
         self.0.insert(number, name);
     }
+}
+
+/// All events of a log that nobody appends to meanwhile.
+pub(crate) fn all(
+    log: &(dyn log::Reader + Send + Sync),
+    store: &dyn store::Reader,
+) -> Result<Vec<Event>, Error> {
+    let mut reader = Reader { log, store, names: Names::default(), only: None };
+    let (mut events, (mut next, behind)) = (Vec::new(), log.bounds());
+    while next < behind {
+        let (page, to) = reader.page(next, behind)?;
+        (next, _) = (to, events.extend(page));
+    }
+    Ok(events)
 }
 
 /// Reads frames as events.

@@ -207,6 +207,9 @@
 //! | [`transaction`], [`batch`] | calls that happen together; calls that are asked at once |
 //! | [`outcome`], [`error`] | a yes or a no; why there is neither, and what to do now |
 //! | [`list`], [`history`], [`events`], [`snapshot`] | reading many, backwards, onwards, and all as of one position |
+//! | [`machine`], [`stream`] | kinds of stream of a program's own, and the handle of one |
+//! | [`proof`] | a whole ledger on one thread, step by step: what to test an own machine with |
+//! | [`clock`] | where time comes from |
 //! | [`words`] | ids, amounts, assets, positions, times, codes |
 //! | [`files`], [`manifest`], [`backup`], [`restore`](mod@restore), [`verify`](mod@verify), [`upgrade`](mod@upgrade) | what lies in a ledger's folder, for tools |
 
@@ -229,20 +232,25 @@ mod json;
 pub mod ledger;
 pub mod list;
 mod log;
+pub mod machine;
 pub mod manifest;
 pub mod outcome;
 mod overlay;
+pub mod proof;
 pub mod record;
 pub mod restore;
 mod secret;
 pub mod snapshot;
 pub mod source;
+pub mod stream;
 pub mod ticket;
 pub mod token;
 pub mod transaction;
 pub mod upgrade;
 pub mod verify;
 pub mod words;
+
+pub use quipu_actors::clock;
 
 pub use account::Account;
 pub use batch::Batch;
@@ -265,6 +273,7 @@ pub use restore::restore;
 pub use secret::KeyMaterial;
 pub use snapshot::Snapshot;
 pub use source::Source;
+pub use stream::Stream;
 pub use ticket::Ticket;
 pub use token::Token;
 pub use transaction::Transaction;

@@ -4,7 +4,10 @@ use core::marker::PhantomData;
 use std::collections::VecDeque;
 
 use quipu_core::machine::{ItemKey, Machine};
-use quipu_core::records::{Corrupt, ItemRow, Record as _, Table, key_of_head, key_of_name};
+use quipu_core::records::{
+    Corrupt, IndexRow, ItemRow, Record as _, Table, key_of_head, key_of_item, key_of_name,
+    prefix_of_index,
+};
 use quipu_core::shard::Sweep;
 use quipu_core::words::{self, Asset, Id, Kind as KindNumber, Name, Number};
 
@@ -18,6 +21,7 @@ use crate::flow::{self, Flow};
 use crate::record::{self, Record};
 use crate::shown::{Kind, Rows, Shown};
 use crate::snapshot::{Snapshot, number_of};
+use crate::stream::{self, ItemsOf, Stream};
 use crate::ticket::{self, Evidence, Ticket};
 use crate::words::Given;
 
@@ -95,6 +99,8 @@ enum Of {
     Streams { index: u8, front: Vec<u8> },
     /// Items of a stream, by the letter of their keys.
     Items { id: Id, letter: u8 },
+    /// Items of all streams, by an index whose keys begin so.
+    Indexed { index: u8, front: Vec<u8> },
     /// Streams whose ids begin so, in their order.
     Ids { front: String },
 }
@@ -131,7 +137,7 @@ macro_rules! streams {
             const KIND: KindNumber = <$machine>::KIND;
 
             fn view(found: Found<'_>) -> Result<Option<Self::View>, Error> {
-                stream::<$machine>(&found)
+                of_kind::<$machine>(&found)
             }
         }
     )*};
@@ -145,7 +151,7 @@ streams! {
     Record: quipu_core::machines::record::Record, record::View;
 }
 
-fn stream<M: Kind>(found: &Found<'_>) -> Result<Option<M::View>, Error> {
+fn of_kind<M: Kind>(found: &Found<'_>) -> Result<Option<M::View>, Error> {
     let Some(rows) = Rows::read(found.snapshot.store(), found.number, &M::items())? else {
         return Ok(None);
     };
@@ -178,6 +184,35 @@ items! {
     drop::Claim: quipu_core::machines::drop::Drop, drop::ClaimView, drop::ClaimView::of;
 }
 
+impl<M: Machine> Listed for Stream<M> {
+    type View = stream::ViewOf<M>;
+    const KIND: KindNumber = M::KIND;
+
+    fn view(found: Found<'_>) -> Result<Option<Self::View>, Error> {
+        let Some(rows) = Rows::read(found.snapshot.store(), found.number, &[])? else {
+            return Ok(None);
+        };
+        let (name, position, at) = (&rows.name, rows.stamp.version, found.snapshot.at());
+        let shown = Shown { name, position, at, secret: &[0; 32], pieces: &rows.pieces()? };
+        Ok(Some(stream::view::<M>(&shown)?))
+    }
+}
+
+impl<M: Machine> Listed for ItemsOf<M> {
+    type View = stream::Item<M::Item>;
+    const KIND: KindNumber = M::KIND;
+
+    fn view(found: Found<'_>) -> Result<Option<Self::View>, Error> {
+        let What::Item(key, row) = found.what else { return Ok(None) };
+        let Some(rows) = Rows::read(found.snapshot.store(), found.number, &[])? else {
+            return Ok(None);
+        };
+        let row = ItemRow::read(row)?;
+        let item = M::Item::unpack(row.tag, row.item)?;
+        Ok(Some(stream::Item { stream: rows.name.id, key: key.clone(), item }))
+    }
+}
+
 impl<R: Listed> List<R> {
     fn make(book: &Book, of: Result<Of, Error>) -> Self {
         let given = Vec::new();
@@ -194,6 +229,11 @@ impl<R: Listed> List<R> {
     /// The items of a stream, in the order of their keys.
     pub(crate) fn items(book: &Book, id: Result<Id, Error>, letter: u8) -> Self {
         Self::make(book, id.map(|id| Of::Items { id, letter }))
+    }
+
+    /// The items of all streams that an index lists under bytes that begin so.
+    pub(crate) fn items_by(book: &Book, index: u8, front: Vec<u8>) -> Self {
+        Self::make(book, Ok(Of::Indexed { index, front }))
     }
 
     fn by(mut self, index: u8, front: Vec<u8>) -> Self {
@@ -267,6 +307,7 @@ fn page<R: Listed>(
     let (found, is_last) = match of {
         Of::Streams { index, front } => streams_behind::<R>(snapshot, book, *index, front, &after)?,
         Of::Items { id, letter } => items_behind::<R>(snapshot, book, id, *letter, &after)?,
+        Of::Indexed { index, front } => indexed_behind::<R>(snapshot, book, *index, front, &after)?,
         Of::Ids { front } => ids_behind::<R>(snapshot, book, front, &after)?,
     };
     let mut page = VecDeque::with_capacity(found.len());
@@ -321,6 +362,29 @@ fn items_behind<R: Listed>(
         Ok((key, number, Some((item, row))))
     };
     Ok((rows.into_iter().map(entry).collect::<Result<_, Error>>()?, is_last))
+}
+
+fn indexed_behind<R: Listed>(
+    snapshot: &Snapshot,
+    book: words::Book,
+    index: u8,
+    bytes: &[u8],
+    after: &[u8],
+) -> Result<(Vec<Entry>, bool), Error> {
+    let mut front = Vec::new();
+    prefix_of_index((book, R::KIND, index), bytes, &mut front);
+    let rows = rows_behind(snapshot, Table::Index, &front, after)?;
+    let is_last = rows.len() < PAGE;
+    let mut found = Vec::with_capacity(rows.len());
+    for (key, _) in rows {
+        let IndexRow { number, item, .. } = IndexRow::read(&key)?;
+        let mut row = Vec::new();
+        key_of_item(number, &item, &mut row);
+        // Index rows and items change together, and a snapshot is of one position.
+        let row = snapshot.store().get(Table::Item, &row)?.ok_or(Corrupt::Missing)?;
+        found.push((key, number, Some((item, row))));
+    }
+    Ok((found, is_last))
 }
 
 fn ids_behind<R: Listed>(
@@ -387,6 +451,14 @@ impl List<Account> {
                 self
             }
         }
+    }
+}
+
+impl<M: Machine> List<Stream<M>> {
+    /// Only those that one of the machine's [indexes](Machine::indexes) lists under bytes that
+    /// begin so, in the index's order.
+    pub fn index(self, index: u8, front: impl Into<Vec<u8>>) -> Self {
+        self.by(index, front.into())
     }
 }
 

@@ -1,0 +1,179 @@
+//! The same rules in a ledger on threads, over real files.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use quipu::machine::registry;
+use quipu::words::{Id, Position};
+use quipu::{Book, Code, Error, Ledger, Outcome};
+use quipu_example_seat_map::{
+    Command, Hall, Sale, Seat, SeatMap, State, Taken, listed, seat_of, seats_of,
+};
+
+use crate::model::{Answered, Audit, PRICE};
+use crate::seeds::{Dice, id};
+
+const TASKS: usize = 8;
+const ROWS: u16 = 3;
+const PLACES: u16 = 4;
+
+async fn opened(folder: &Path) -> Ledger {
+    let builder = Ledger::builder(folder).machines(registry().with::<SeatMap>());
+    builder.memory(32 << 20).shards(2).open().await.expect("it opens")
+}
+
+/// What came of a call, as the model holds it against what has happened.
+fn answered<T>(hall: &str, command: Command, outcome: &Outcome<T>) -> Answered {
+    let (at, version, came) = match outcome {
+        Outcome::Done(done) => (done.at, done.version, Ok(done.changed)),
+        Outcome::Refused(refused) => (refused.at, refused.version, Err(refused.code)),
+    };
+    Answered { hall: id(hall), command, at, version, came }
+}
+
+async fn ask(book: &Book, command: &Command, key: Option<String>) -> Result<Outcome<()>, Error> {
+    let call = book.stream::<SeatMap>("hall").ask(command.clone());
+    let call = match key {
+        Some(key) => call.key(key),
+        None => call,
+    };
+    Ok(call.await?.map(|_| ()))
+}
+
+/// A seat and its price in one transaction. Says whether they have it.
+async fn buy(book: &Book, seat: Seat, who: &str) -> Result<Result<Taken, Code>, Error> {
+    let hall = Hall::new(book, "hall");
+    let legs = book.transaction().and(hall.book(seat, who)).and(book.account(who).charge(PRICE));
+    Ok(match legs.key(format!("{who}-{seat}")).await? {
+        Outcome::Done(done) => Ok(done.value.0),
+        Outcome::Refused(refused) => Err(refused.code),
+    })
+}
+
+/// One guest, who asks for this and that.
+async fn guest(book: Book, who: String, seed: u64) -> Result<Vec<Answered>, Error> {
+    let (mut dice, mut answers) = (Dice::new(seed), Vec::new());
+    for turn in 0..60 {
+        let seat = |dice: &mut Dice| dice.seat(ROWS.into(), PLACES.into());
+        if dice.chance(25) {
+            let wanted = seat(&mut dice);
+            let first = buy(&book, wanted, &who).await?;
+            let again = buy(&book, wanted, &who).await?;
+            assert_eq!(first, again, "a second click");
+            continue;
+        }
+        let command = dice.command(&who, seat);
+        let key = dice.chance(30).then(|| format!("{who}-{turn}"));
+        let outcome = ask(&book, &command, key.clone()).await?;
+        if key.is_some() {
+            let again = ask(&book, &command, key).await?;
+            assert_eq!(again.code(), outcome.code(), "{command:?}, and again");
+        }
+        answers.push(answered("hall", command, &outcome));
+    }
+    Ok(answers)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn eight_guests_never_share_a_seat() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = opened(folder.path()).await;
+    let book = ledger.book("default");
+    let hall = Hall::new(&book, "hall");
+    let plan = hall.open(ROWS, PLACES, 60).await.expect("an answer").done().expect("a new hall");
+    assert_eq!((plan.seats(), plan.sale()), (12, Sale::Open));
+    let guests: Vec<String> = (0..TASKS).map(|guest| format!("guest-{guest}")).collect();
+    for who in &guests {
+        book.account(who).open("EUR/2").await.expect("an answer").done().expect("a new account");
+        let deposit = book.account(who).deposit(4 * PRICE).await.expect("an answer");
+        deposit.done().expect("a deposit");
+    }
+
+    // All of them want the same seat first.
+    let wanted = Seat::new(2, 2);
+    let race: Vec<_> = guests
+        .iter()
+        .map(|who| {
+            let (book, who) = (book.clone(), who.clone());
+            tokio::spawn(async move { buy(&book, wanted, &who).await })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for task in race {
+        match task.await.expect("no panic").expect("an answer") {
+            Ok(taken) => winners.push(taken.who),
+            Err(code) => assert_eq!(code, Code::AlreadyClaimed),
+        }
+    }
+    assert_eq!(winners.len(), 1, "{winners:?}");
+
+    let tasks: Vec<_> = guests
+        .iter()
+        .zip(1..)
+        .map(|(who, seed)| tokio::spawn(guest(book.clone(), who.clone(), seed)))
+        .collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.extend(task.await.expect("no panic").expect("answers"));
+    }
+    agrees(&ledger, &guests, &answers).await.expect("it can be read");
+    ledger.close().await.expect("it closes");
+
+    let ledger = opened(folder.path()).await;
+    agrees(&ledger, &guests, &answers).await.expect("it can be read");
+    ledger.close().await.expect("it closes");
+}
+
+/// Everything that can be read is what the model makes of what has happened.
+async fn agrees(ledger: &Ledger, guests: &[String], answers: &[Answered]) -> Result<(), Error> {
+    let book = ledger.book("default");
+    let hall = Hall::new(&book, "hall");
+    let (mut events, mut all) = (book.events(Position::ZERO).so_far(), Vec::new());
+    while let Some(event) = events.next().await? {
+        all.push(event);
+    }
+    let audit = Audit::of(&all);
+    audit.are_true(answers);
+    let model = audit.hall(&id("hall")).seats;
+
+    let (mut taken, mut seats) = (hall.taken(), Vec::new());
+    while let Some(row) = taken.next().await? {
+        let until = match row.item.state {
+            State::Held { until } => Some(until),
+            State::Booked => None,
+        };
+        seats.push((seat_of(&row.key).expect("a seat"), (row.item.who.clone(), until)));
+    }
+    assert_eq!(seats, model.clone().into_iter().collect::<Vec<_>>(), "row by row");
+
+    let mut found = BTreeSet::new();
+    for who in guests {
+        let mut own = seats_of(&book, &id(who));
+        while let Some(row) = own.next().await? {
+            assert_eq!((row.item.who.as_str(), row.stream.as_str()), (who.as_str(), "hall"));
+            found.insert(seat_of(&row.key).expect("a seat"));
+        }
+        let purse = book.account(who).get().await?.expect("it is open");
+        assert_eq!(Some(&purse.balance.get()), audit.purses.get(&id(who)), "what {who} has left");
+    }
+    assert_eq!(found, model.keys().copied().collect(), "by who has them");
+
+    let read = hall.get().await?.expect("it is open");
+    let booked = model.values().filter(|(_, until)| until.is_none()).count();
+    assert_eq!(read.head.booked, booked as u32);
+    assert_eq!(read.head.held, (model.len() - booked) as u32);
+    let mut halls = listed(&book, read.head.sale());
+    assert_eq!(halls.next().await?.expect("it is listed").id, Id::new("hall")?);
+    let other = if read.head.sale() == Sale::Open { Sale::SoldOut } else { Sale::Open };
+    assert!(listed(&book, other).next().await?.is_none());
+
+    let (mut history, mut positions) = (book.stream::<SeatMap>("hall").history(), Vec::new());
+    while let Some(past) = history.next().await? {
+        positions.push(past.position);
+    }
+    assert!(positions.is_sorted_by(|later, earlier| later > earlier));
+    let count = |name| audit.met.get(name).copied().unwrap_or(0);
+    let names = ["opened", "held", "booked", "released", "moved", "lapsed"];
+    assert_eq!(positions.len() as u64, names.map(count).into_iter().sum::<u64>());
+    Ok(())
+}
