@@ -5,6 +5,7 @@
 //! | [`Solo`] | the rules: one stream, commands in, events and refusals out. It panics where a decision reads an item that [`needs`](crate::machine::Machine::needs) did not name, where an event reads one that [`reads`](crate::machine::Machine::reads) did not, where a replay gives another state, and where index rows are not those of the items |
 //! | [`Driver`] | the whole: a ledger in memory on this thread, of as many shards as a test wants. Whoever drives it picks each next [`Move`], the time, how an append ends, and when power is lost. The same picks give the same run |
 //! | [`findings`] | that log and store are sound: the chain of frames, every row and index, the trial balance, and a replay that must come out at the same rows |
+//! | [`pack_into`] | that the bytes of a record are what they were, for ever |
 //! | [`events`] | what has happened, for a model that knows nothing of the machine's code |
 //!
 //! Nothing in it knows a clock, a disk or chance, so a seed is all that a failure needs to come
@@ -56,6 +57,7 @@
 pub use quipu_core::driver::{Driver, Filters, Move, Setup};
 pub use quipu_core::log::Finish;
 pub use quipu_core::machine::{Solo, Told};
+pub use quipu_core::records::pack_into;
 pub use quipu_core::shard::{
     Ask, CallId, Config, Key, Leg, Options, Outcome, Reading, Refused, Reply, Sweep,
 };

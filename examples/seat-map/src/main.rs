@@ -10,7 +10,7 @@ use quipu::words::Id;
 use quipu::{Book, Error, Ledger, Outcome};
 use quipu_example_seat_map::{Hall, Sale, Seat, SeatMap, listed, seats_of};
 
-const PRICE: u64 = 45_00;
+const PRICE: u64 = 4_500;
 
 /// Nobody wants to wait five minutes for an example: the machine's clocks, and what was skipped.
 static SKIPPED_US: AtomicU64 = AtomicU64::new(0);
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     hall.open(2, 3, 300).wait()?.done()?;
     for who in ["ada", "ben", "cleo"] {
         house.account(who).open("EUR/2").wait()?.done()?;
-        house.account(who).deposit(100_00).wait()?.done()?;
+        house.account(who).deposit(10_000).wait()?.done()?;
     }
 
     let front = Seat::new(1, 2);

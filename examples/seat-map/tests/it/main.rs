@@ -1,5 +1,6 @@
 //! How a machine of one's own is proved: its rules, its runs in any order, and its life on threads.
 
+mod bytes;
 mod model;
 mod seeds;
 mod tables;

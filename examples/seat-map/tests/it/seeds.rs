@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use quipu::Code;
 use quipu::machine::kinds::account::{self, Account};
 use quipu::machine::{kinds, registry};
 use quipu::proof::{
@@ -394,6 +395,50 @@ fn one_seed_is_one_run() {
     for seed in [3, 77] {
         assert_eq!(run(seed), run(seed));
     }
+}
+
+#[test]
+fn a_key_knows_every_word_of_its_command() {
+    let (ada, ben, one, two) = (id("ada"), id("ben"), Seat::new(1, 1), Seat::new(1, 2));
+    let open = |rows, places, hold_seconds| Command::Open { rows, places, hold_seconds };
+    let hold = |seat, who: &Id| Command::Hold { seat, who: who.clone() };
+    let book = |seat, who: &Id| Command::Book { seat, who: who.clone() };
+    let release = |seat, who: &Id| Command::Release { seat, who: who.clone() };
+    let move_to = |from, to, who: &Id| Command::Move { from, to, who: who.clone() };
+    let others = [
+        (open(2, 2, 60), vec![open(3, 2, 60), open(2, 3, 60), open(2, 2, 61)]),
+        (hold(one, &ada), vec![hold(two, &ada), hold(one, &ben)]),
+        (book(one, &ada), vec![book(two, &ada), book(one, &ben)]),
+        (
+            move_to(one, two, &ada),
+            vec![move_to(one, one, &ada), move_to(two, two, &ada), move_to(one, two, &ben)],
+        ),
+        (release(two, &ada), vec![release(one, &ada), release(two, &ben)]),
+    ];
+    let setup = Setup::new(registry().with::<SeatMap>(), kinds::genesis(), 1);
+    let mut ledger = Driver::create(setup).expect("a new ledger opens");
+    // One key for all: it belongs to one operation, so each of these happens.
+    let keyed = |command| Ask::Command(leg("hall", command), Key::new("key").ok());
+    for (first, others) in others {
+        assert!(!done(ledger.ask(keyed(first.clone()))).replayed, "{first:?}");
+        assert!(done(ledger.ask(keyed(first.clone()))).replayed, "{first:?}");
+        for other in others {
+            let Reply::Refused(refused) = ledger.ask(keyed(other.clone())) else {
+                panic!("{other:?} under the key of {first:?}");
+            };
+            assert_eq!(refused.refusal.code, Code::IdempotencyKeyReused, "{other:?}");
+        }
+    }
+}
+
+#[test]
+fn nobody_but_time_ends_a_hold() {
+    let setup = Setup::new(registry().with::<SeatMap>(), kinds::genesis(), 1);
+    let mut ledger = Driver::create(setup).expect("a new ledger opens");
+    let reply =
+        ledger.ask(Ask::Command(leg("hall", Command::Lapse { seat: Seat::new(1, 1) }), None));
+    let Reply::Refused(refused) = reply else { panic!("{reply:?}") };
+    assert_eq!(refused.refusal.code, Code::Malformed);
 }
 
 #[test]

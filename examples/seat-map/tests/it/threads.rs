@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use quipu::machine::registry;
-use quipu::words::{Id, Position};
+use quipu::words::{Fault, Id, Position};
 use quipu::{Book, Code, Error, Ledger, Outcome};
 use quipu_example_seat_map::{
     Command, Hall, Sale, Seat, SeatMap, State, Taken, listed, seat_of, seats_of,
@@ -176,4 +176,30 @@ async fn agrees(ledger: &Ledger, guests: &[String], answers: &[Answered]) -> Res
     let names = ["opened", "held", "booked", "released", "moved", "lapsed"];
     assert_eq!(positions.len() as u64, names.map(count).into_iter().sum::<u64>());
     Ok(())
+}
+
+#[tokio::test]
+async fn a_ledger_without_the_machine_leaves_halls_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let seat = Seat::new(1, 1);
+    let ledger = opened(folder.path()).await;
+    let hall = Hall::new(&ledger.book("default"), "hall");
+    hall.open(ROWS, PLACES, 60).await.expect("an answer").done().expect("a new hall");
+    hall.book(seat, "ada").await.expect("an answer").done().expect("a booking");
+    ledger.close().await.expect("it closes");
+
+    let ledger = Ledger::open(folder.path()).await.expect("nothing of halls is to be replayed");
+    let hall = Hall::new(&ledger.book("default"), "hall");
+    assert_eq!(hall.get().await, Err(Fault::Internal.into()));
+    assert_eq!(hall.book(seat, "ben").await, Err(Fault::Internal.into()));
+    let opened_account = ledger.book("default").account("ben").open("EUR/2").await;
+    assert!(opened_account.expect("an answer").is_done());
+    ledger.close().await.expect("it closes");
+
+    let ledger = opened(folder.path()).await;
+    let hall = Hall::new(&ledger.book("default"), "hall");
+    let read = hall.get_seat(seat).await.expect("an answer").expect("it is open");
+    assert_eq!((read.head.booked, read.items[0].1.who.as_str()), (1, "ada"));
+    assert_eq!(hall.book(seat, "ben").await.expect("an answer").code(), Some(Code::AlreadyClaimed));
+    ledger.close().await.expect("it closes");
 }
