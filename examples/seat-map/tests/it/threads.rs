@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use quipu::clock::Reading;
 use quipu::machine::registry;
 use quipu::words::{Fault, Id, Position};
 use quipu::{Book, Code, Error, Ledger, Outcome};
 use quipu_example_seat_map::{
-    Command, Hall, Sale, Seat, SeatMap, State, Taken, listed, seat_of, seats_of,
+    Command, Hall, Head, Sale, Seat, SeatMap, State, Taken, listed, seat_of, seats_of,
 };
 
 use crate::model::{Answered, Audit, PRICE};
@@ -16,10 +18,19 @@ use crate::seeds::{Dice, id};
 const TASKS: usize = 8;
 const ROWS: u16 = 3;
 const PLACES: u16 = 4;
+/// No hold ends before the clock is set ahead by as much.
+const HOLD_SECONDS: u64 = 31_536_000;
+
+static AHEAD_US: AtomicU64 = AtomicU64::new(0);
+
+fn clock() -> Reading {
+    let (Reading { boot_us, wall_us }, ahead) = (Reading::now(), AHEAD_US.load(Ordering::Relaxed));
+    Reading { boot_us: boot_us + ahead, wall_us: wall_us + ahead }
+}
 
 async fn opened(folder: &Path) -> Ledger {
     let builder = Ledger::builder(folder).machines(registry().with::<SeatMap>());
-    builder.memory(32 << 20).shards(2).open().await.expect("it opens")
+    builder.clock(clock).memory(32 << 20).shards(2).open().await.expect("it opens")
 }
 
 /// What came of a call, as the model holds it against what has happened.
@@ -80,7 +91,8 @@ async fn eight_guests_never_share_a_seat() {
     let ledger = opened(folder.path()).await;
     let book = ledger.book("default");
     let hall = Hall::new(&book, "hall");
-    let plan = hall.open(ROWS, PLACES, 60).await.expect("an answer").done().expect("a new hall");
+    let plan =
+        hall.open(ROWS, PLACES, HOLD_SECONDS).await.expect("an answer").done().expect("a new hall");
     assert_eq!((plan.seats(), plan.sale()), (12, Sale::Open));
     let guests: Vec<String> = (0..TASKS).map(|guest| format!("guest-{guest}")).collect();
     for who in &guests {
@@ -121,7 +133,19 @@ async fn eight_guests_never_share_a_seat() {
 
     let ledger = opened(folder.path()).await;
     agrees(&ledger, &guests, &answers).await.expect("it can be read");
+
+    // Every hold ends, and no booking does.
+    let before = hall_of(&ledger).await;
+    AHEAD_US.fetch_add((HOLD_SECONDS + 1) * 1_000_000, Ordering::Relaxed);
+    let after = hall_of(&ledger).await;
+    assert_eq!((after.held, after.booked), (0, before.booked));
+    agrees(&ledger, &guests, &answers).await.expect("it can be read");
     ledger.close().await.expect("it closes");
+}
+
+async fn hall_of(ledger: &Ledger) -> Head {
+    let read = Hall::new(&ledger.book("default"), "hall").get().await;
+    read.expect("an answer").expect("it is open").head
 }
 
 /// Everything that can be read is what the model makes of what has happened.
@@ -179,12 +203,66 @@ async fn agrees(ledger: &Ledger, guests: &[String], answers: &[Answered]) -> Res
 }
 
 #[tokio::test]
+async fn a_list_of_many_seats_goes_on_where_it_ended() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let ledger = opened(folder.path()).await;
+    let book = ledger.book("default");
+    let mut expected = Vec::new();
+    for (name, rows, places) in [("annex", 3, 5), ("hall", 40, 20)] {
+        let hall = Hall::new(&book, name);
+        hall.open(rows, places, 60).await?.done()?;
+        let seats = (1..=rows).flat_map(|row| (1..=places).map(move |place| Seat::new(row, place)));
+        // Whose name begins with hers has every third seat.
+        let who = |seat: &Seat| if seat.place % 3 == 0 { "adam" } else { "ada" };
+        let all: Vec<Seat> = seats.collect();
+        let calls = all.iter().map(|seat| hall.book(*seat, who(seat)));
+        for outcome in ledger.batch(calls).await {
+            outcome?.done()?;
+        }
+        let hers = all.iter().filter(|seat| who(seat) == "ada");
+        expected.extend(hers.map(|seat| (name.to_owned(), *seat)));
+    }
+    assert!(expected.len() > 512, "more than two pages");
+
+    let (mut found, mut own) = (Vec::new(), seats_of(&book, &id("ada")));
+    while let Some(row) = own.next().await? {
+        found.push((row.stream.to_string(), seat_of(&row.key).expect("a seat")));
+        if found.len() % 100 == 0 {
+            let cursor = own.cursor();
+            own = seats_of(&book, &id("ada")).after(&cursor);
+        }
+    }
+    assert_eq!(found, expected);
+
+    let mut halls = book.streams::<SeatMap>();
+    assert_eq!(halls.next().await?.expect("the first").id, id("annex"));
+    assert_eq!(halls.next().await?.expect("the second").id, id("hall"));
+    assert_eq!(halls.next().await?, None);
+    Ok(ledger.close().await?)
+}
+
+#[tokio::test]
+async fn a_seat_is_given_back_only_as_it_was_seen() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let ledger = opened(folder.path()).await;
+    let hall = Hall::new(&ledger.book("default"), "hall");
+    let seen = hall.open(ROWS, PLACES, HOLD_SECONDS).await?.done()?.version;
+    let booked = hall.book(Seat::new(1, 1), "ada").if_version(seen).await?.done()?.version;
+    let late = hall.release(Seat::new(1, 1), "ada").if_version(seen).await?;
+    assert_eq!(late.code(), Some(Code::VersionMismatch));
+    hall.release(Seat::new(1, 1), "ada").if_version(booked).await?.done()?;
+    let malformed = hall.book(Seat::new(1, 1), "no blanks").await;
+    assert!(matches!(malformed, Err(Error::Malformed(_))), "{malformed:?}");
+    Ok(ledger.close().await?)
+}
+
+#[tokio::test]
 async fn a_ledger_without_the_machine_leaves_halls_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let seat = Seat::new(1, 1);
     let ledger = opened(folder.path()).await;
     let hall = Hall::new(&ledger.book("default"), "hall");
-    hall.open(ROWS, PLACES, 60).await.expect("an answer").done().expect("a new hall");
+    hall.open(ROWS, PLACES, HOLD_SECONDS).await.expect("an answer").done().expect("a new hall");
     hall.book(seat, "ada").await.expect("an answer").done().expect("a booking");
     ledger.close().await.expect("it closes");
 
