@@ -6,7 +6,7 @@
 //! | [`Driver`] | the whole: a ledger in memory on this thread, of as many shards as a test wants. Whoever drives it picks each next [`Move`], the time, how an append ends, and when power is lost. The same picks give the same run |
 //! | [`findings`] | that log and store are sound: the chain of frames, every row and index, the trial balance, and a replay that must come out at the same rows |
 //! | [`pack_into`] | that the bytes of a record are what they were, for ever |
-//! | [`events`] | what has happened, for a model that knows nothing of the machine's code |
+//! | [`events()`] | what has happened, for a model that knows nothing of the machine's code |
 //!
 //! Nothing in it knows a clock, a disk or chance, so a seed is all that a failure needs to come
 //! again. `examples/seat-map/tests` is the whole of it for one machine.
