@@ -8,7 +8,7 @@ use quipu::machine::registry;
 use quipu::stream::ItemsOf;
 use quipu::words::Id;
 use quipu::{Book, Error, Ledger, Outcome};
-use quipu_example_seat_map::{Hall, Sale, Seat, SeatMap, listed, seats_of};
+use quipu_example_seat_map::{Hall, Sale, Seat, SeatMap, listed, seat_of, seats_of};
 
 const PRICE: u64 = 4_500;
 
@@ -89,13 +89,13 @@ fn buy(book: &Book, hall: &Hall, seat: Seat, who: &str, key: &str) -> Result<Out
 }
 
 fn seats(list: List<ItemsOf<SeatMap>>) -> Result<String, Error> {
-    let mut line = String::new();
+    let mut seats = Vec::new();
     for row in list.blocking() {
         let row = row?;
-        let seat = quipu_example_seat_map::seat_of(&row.key).map(|seat| seat.to_string());
-        line += &format!("{} {}   ", seat.unwrap_or_default(), row.item.who);
+        let seat = seat_of(&row.key).map(|seat| seat.to_string());
+        seats.push(format!("{} {}", seat.unwrap_or_default(), row.item.who));
     }
-    Ok(line)
+    Ok(seats.join("   "))
 }
 
 fn say<T>(what: &str, outcome: &Outcome<T>) {

@@ -213,7 +213,7 @@ async fn a_list_of_many_seats_goes_on_where_it_ended() -> Result<(), Box<dyn std
         hall.open(rows, places, 60).await?.done()?;
         let seats = (1..=rows).flat_map(|row| (1..=places).map(move |place| Seat::new(row, place)));
         // Whose name begins with hers has every third seat.
-        let who = |seat: &Seat| if seat.place % 3 == 0 { "adam" } else { "ada" };
+        let who = |seat: &Seat| if seat.place.is_multiple_of(3) { "adam" } else { "ada" };
         let all: Vec<Seat> = seats.collect();
         let calls = all.iter().map(|seat| hall.book(*seat, who(seat)));
         for outcome in ledger.batch(calls).await {
