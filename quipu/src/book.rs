@@ -85,7 +85,9 @@ impl Book {
     pub fn create(&self) -> Call<View> {
         let books = Self::of_books(self.ledger());
         let command = Ok(machine::Command::Create);
-        Call::new::<machine::Book>(&books, self.id(), command, |shown| shown.view::<machine::Book>())
+        Call::new::<machine::Book>(&books, self.id(), command, |shown| {
+            shown.view::<machine::Book>()
+        })
     }
 
     /// Reads what there is to know of it.

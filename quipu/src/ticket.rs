@@ -3,9 +3,9 @@
 use core::future::IntoFuture;
 
 use quipu_core::machine::{Command as AnyCommand, ItemKey, Machine};
+use quipu_core::machines::source;
 use quipu_core::machines::ticket as machine;
 use quipu_core::machines::ticket::{Command, Item};
-use quipu_core::machines::source;
 use quipu_core::records::{Corrupt, Entries};
 use quipu_core::shard::{Leg, Options};
 use quipu_core::words::{Amount, Asset, Id, Metadata, Name, Position, Timestamp};

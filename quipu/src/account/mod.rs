@@ -116,9 +116,8 @@ impl Account {
         charge: impl Given<Id>,
         amount: Result<Option<Amount>, Error>,
     ) -> Call<Refund> {
-        let command = charge.word().and_then(|charge| {
-            Ok(Command::Refund { charge, amount: amount? })
-        });
+        let command =
+            charge.word().and_then(|charge| Ok(Command::Refund { charge, amount: amount? }));
         self.call(command, Refund::shape)
     }
 
@@ -158,11 +157,8 @@ impl Account {
         destination: impl Into<String>,
     ) -> Call<Withdrawal> {
         let destination = destination.into();
-        let command = amount.word().map(|amount| Command::Withdraw {
-            amount,
-            destination,
-            secret: None,
-        });
+        let command =
+            amount.word().map(|amount| Command::Withdraw { amount, destination, secret: None });
         self.call(command, Withdrawal::shape)
     }
 
@@ -225,4 +221,3 @@ impl Account {
         Ok((self.id.clone()?, position.map(key).into_iter().collect()))
     }
 }
-

@@ -1,8 +1,6 @@
 //! Payouts of an account: withdrawals on their way through a worker's hands.
 
-use quipu_core::machines::account::{
-    self as machine, Command, WITHDRAWAL_LETTER, withdrawal_key,
-};
+use quipu_core::machines::account::{self as machine, Command, WITHDRAWAL_LETTER, withdrawal_key};
 use quipu_core::words::{Id, Position};
 
 use super::{Account, Withdrawal};
@@ -53,9 +51,9 @@ impl Payout {
     /// A worker takes it on itself, for that many seconds, under a new fence.
     pub fn lease(&self, worker: impl Given<Id>, seconds: u64) -> Call<Withdrawal> {
         let worker = worker.word();
-        self.call(worker.map(|worker| {
-            move |withdrawal| Command::Lease { withdrawal, worker, seconds }
-        }))
+        self.call(
+            worker.map(|worker| move |withdrawal| Command::Lease { withdrawal, worker, seconds }),
+        )
     }
 
     /// What its worker says of it, under the fence of the lease.
@@ -72,9 +70,8 @@ impl Payout {
     /// Reads it.
     pub fn get(&self) -> Read<Withdrawal> {
         let found = self.id.clone();
-        let found = found.and_then(|id| {
-            self.account.item_of(id, WITHDRAWAL_LETTER, withdrawal_key)
-        });
+        let found =
+            found.and_then(|id| self.account.item_of(id, WITHDRAWAL_LETTER, withdrawal_key));
         let (id, keys) = match found {
             Ok((id, keys)) => (Ok(id), keys),
             Err(error) => (Err(error), Vec::new()),
@@ -111,9 +108,11 @@ impl Leased {
 
     fn completed(&self, reference: Result<Option<Id>, Error>) -> Call<Withdrawal> {
         let fence = self.fence;
-        self.payout.call(reference.map(|reference| {
-            move |withdrawal| Command::Complete { withdrawal, fence, reference }
-        }))
+        self.payout.call(
+            reference.map(|reference| {
+                move |withdrawal| Command::Complete { withdrawal, fence, reference }
+            }),
+        )
     }
 
     /// The payout did not happen and will not: the money comes back.
