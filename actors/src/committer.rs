@@ -246,10 +246,10 @@ impl<L: Log, S: Store> Work<L, S> {
     fn rest(&mut self) {
         let Shared { lane, committer: bell, gate, .. } = &*self.shared;
         let begun = Instant::now();
-        // Somebody is being served, so there is something to write soon. Whoever could bring it is
-        // let run first.
+        // Somebody is being served, so there is something to write soon. To offer the core to others
+        // meanwhile would cost a slice of theirs, which is longer than any sync.
         while gate.calls() > 0 && begun.elapsed() < self.settings.committer_polls {
-            std::thread::yield_now();
+            (0..32).for_each(|_| core::hint::spin_loop());
             if !lane.is_empty() {
                 return;
             }

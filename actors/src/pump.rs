@@ -172,8 +172,6 @@ impl Pump {
             }
             let since = *self.idle_since.get_or_insert_with(Instant::now);
             if since.elapsed() < self.polls {
-                // Where there are more threads than cores, the committer may be waiting for this one.
-                std::thread::yield_now();
                 return Next::Turn;
             }
         }
