@@ -70,7 +70,7 @@ async fn money_comes_in_and_goes_out_and_comes_back() -> Result<(), Error> {
     assert_eq!(code(alice.refund_part(&charge.id, 31).await), Code::ExceedsHeld);
     assert_eq!(alice.refund_part(&charge.id, 10).await?.done()?.balance_after.get(), 80);
     assert_eq!(alice.refund(&charge.id).await?.done()?.amount.get(), 20);
-    assert_eq!(code(alice.refund(&charge.id).await), Code::ExceedsHeld);
+    assert_eq!(code(alice.refund(&charge.id).await), Code::WrongState, "nothing is left of it");
     let charged = alice.charged(&charge.id).await?.expect("it was charged");
     assert_eq!((charged.amount.get(), charged.refunded.get()), (30, 30));
     assert_eq!(alice.charged("c999").await?, None);
@@ -119,6 +119,7 @@ async fn a_hold_ends_once() -> Result<(), Error> {
 
 #[tokio::test]
 async fn a_payout_goes_through_one_workers_hands() -> Result<(), Error> {
+    use WithdrawalState::{Completed, Failed};
     let (_folder, ledger) = ledger().await;
     let alice = account(&ledger, "alice", 100).await?;
     let planned = alice.withdraw(40, "iban:DE00").await?.done()?;
@@ -143,7 +144,7 @@ async fn a_payout_goes_through_one_workers_hands() -> Result<(), Error> {
     let failing = alice.withdraw(60, "iban:DE00").await?.done()?;
     let payout = alice.withdrawal(&failing.id);
     let lease = payout.lease("w1", 60).await?.done()?;
-    assert_eq!(payout.under(lease.fence).fail("closed").await?.done()?.state, WithdrawalState::Failed);
+    assert_eq!(payout.under(lease.fence).fail("closed").await?.done()?.state, Failed);
     assert_eq!(alice.get().await?.expect("it is open").available.get(), 60);
 
     let lost = alice.withdraw(10, "iban:DE00").await?.done()?;
@@ -151,8 +152,8 @@ async fn a_payout_goes_through_one_workers_hands() -> Result<(), Error> {
     assert_eq!(code(payout.reconcile(true).await), Code::WrongState);
     let lease = payout.lease("w1", 60).await?.done()?;
     payout.under(lease.fence).unknown("no answer").await?.done()?;
-    assert_eq!(payout.reconcile(true).await?.done()?.state, WithdrawalState::Completed);
-    assert_eq!(payout.get().await?.expect("it stays").state, WithdrawalState::Completed);
+    assert_eq!(payout.reconcile(true).await?.done()?.state, Completed);
+    assert_eq!(payout.get().await?.expect("it stays").state, Completed);
     let listed: Vec<_> = {
         let mut listed = Vec::new();
         let mut list = alice.withdrawals();
@@ -161,7 +162,6 @@ async fn a_payout_goes_through_one_workers_hands() -> Result<(), Error> {
         }
         listed
     };
-    use WithdrawalState::{Completed, Failed};
     assert_eq!(listed, [Completed, Failed, Completed]);
     ledger.close().await
 }

@@ -1,6 +1,6 @@
 //! Records and collections, each operation once, with what it is refused with.
 
-use quipu::{Code, Error, Outcome, WhatToDo};
+use quipu::{Code, Error, WhatToDo};
 
 use crate::ground::{code, ledger};
 
@@ -34,15 +34,19 @@ async fn a_collection_is_defined_while_it_is_empty() -> Result<(), Error> {
     assert_eq!(nodes.get().await?, None);
     // By hand it is put under the definition that was looked at.
     nodes.record("n1").put(r#"{"zone":"eu"}"#).await?.done()?;
-    assert!(nodes.get().await?.expect("a put has made it").used);
-    assert_eq!(code(nodes.define(["zone"]).await), Code::WrongState);
-    assert_eq!(code(nodes.define_anew(["zone"]).await), Code::WrongState);
+    assert!(!nodes.get().await?.expect("a put has made it").is_defined);
+    for _ in 0..2 {
+        assert_eq!(code(nodes.define(["zone"]).await), Code::WrongState, "asked once or twice");
+    }
     nodes.record("n1").delete().await?.done()?;
-    assert_eq!(code(nodes.define(["zone"]).await), Code::WrongState, "it cannot know");
-    let Outcome::Done(defined) = nodes.define_anew(["zone"]).await? else { panic!("it is empty") };
+    let defined = nodes.define(["zone"]).await?.done()?;
+    assert!(defined.is_defined && defined.changed);
     assert_eq!(defined.indexes.len(), 1);
     nodes.record("n1").put(r#"{"zone":"eu"}"#).key("k").await?.done()?;
     assert!(nodes.record("n1").put(r#"{"zone":"eu"}"#).key("k").await?.done()?.replayed);
+
+    assert!(!nodes.define(["zone"]).await?.done()?.changed, "it is so already");
+    assert_eq!(code(nodes.define(["load"]).await), Code::WrongState);
 
     for key in ["n2", "m1", "n3"] {
         nodes.record(key).put("1").await?.done()?;
