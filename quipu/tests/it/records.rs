@@ -1,0 +1,80 @@
+//! Records and collections, each operation once, with what it is refused with.
+
+use quipu::{Code, Error, WhatToDo};
+
+use crate::ground::{code, ledger};
+
+#[tokio::test]
+async fn a_record_is_put_and_replaced_and_deleted() -> Result<(), Error> {
+    let (_folder, ledger) = ledger().await;
+    let record = ledger.book("default").record("nodes", "n1");
+    assert_eq!(code(record.delete().await), Code::NotFound);
+    let first = record.put(r#"{"a":1}"#).if_absent().await?.done()?;
+    assert!(first.created);
+    assert_eq!(code(record.put("{}").if_absent().await), Code::VersionMismatch);
+    let second = record.put("[1, 2]").if_version(first.version).ttl_seconds(60).await?.done()?;
+    assert!(!second.created && second.expires_at.is_some());
+    assert_eq!(code(record.put("{}").if_version(first.version).await), Code::VersionMismatch);
+    let seen = record.get().await?.expect("it is there");
+    assert_eq!((seen.key.as_str(), seen.value.value.as_str()), ("n1", "[1, 2]"));
+    record.delete().await?.done()?;
+    assert_eq!(record.get().await?, None);
+    for text in ["", "{", "{\"a\":}", &format!("\"{}\"", "x".repeat(65_536))] {
+        let error = record.put(text).await.expect_err("no JSON, or too long");
+        assert_eq!(error.what_to_do(), WhatToDo::Fix, "{error}");
+    }
+    assert_eq!(record.put("1").ttl_seconds(0).await.expect_err("no life").what_to_do(), WhatToDo::Fix);
+    ledger.close().await
+}
+
+#[tokio::test]
+async fn a_collection_is_defined_while_it_is_empty() -> Result<(), Error> {
+    let (_folder, ledger) = ledger().await;
+    let nodes = ledger.book("default").collection("nodes");
+    assert_eq!(nodes.get().await?, None);
+    // By hand it is put under the definition that was looked at.
+    nodes.record("n1").put(r#"{"zone":"eu"}"#).await?.done()?;
+    assert!(!nodes.get().await?.expect("a put has made it").is_defined);
+    for _ in 0..2 {
+        assert_eq!(code(nodes.define(["zone"]).await), Code::WrongState, "asked once or twice");
+    }
+    nodes.record("n1").delete().await?.done()?;
+    let defined = nodes.define(["zone"]).await?.done()?;
+    assert!(defined.is_defined && defined.changed);
+    assert_eq!(defined.indexes.len(), 1);
+    nodes.record("n1").put(r#"{"zone":"eu"}"#).key("k").await?.done()?;
+    assert!(nodes.record("n1").put(r#"{"zone":"eu"}"#).key("k").await?.done()?.replayed);
+
+    assert!(!nodes.define(["zone"]).await?.done()?.changed, "it is so already");
+    assert_eq!(code(nodes.define(["load"]).await), Code::WrongState);
+
+    for key in ["n2", "m1", "n3"] {
+        nodes.record(key).put("1").await?.done()?;
+    }
+    let mut keys = Vec::new();
+    let mut records = nodes.records().prefix("n");
+    while let Some(record) = records.next().await? {
+        keys.push(record.value.key.to_string());
+    }
+    assert_eq!(keys, ["n1", "n2", "n3"]);
+    ledger.close().await
+}
+
+#[tokio::test]
+async fn a_put_beside_a_new_definition_is_made_under_one_of_them() -> Result<(), Error> {
+    let (_folder, ledger) = ledger().await;
+    let book = ledger.book("default");
+    for round in 0..30 {
+        let nodes = book.collection(format!("c{round}"));
+        nodes.define(["a"]).await?.done()?;
+        let (defined, put) = tokio::join!(
+            async { nodes.define(["b"]).await },
+            async { nodes.record("r").put(r#"{"a":1,"b":2}"#).await },
+        );
+        assert!(put?.is_done(), "no caller hears of the other definition");
+        let view = nodes.get().await?.expect("it is there");
+        let is_new = defined?.is_done();
+        assert_eq!(view.indexes[0].as_str(), if is_new { "b" } else { "a" });
+    }
+    ledger.close().await
+}
