@@ -18,5 +18,7 @@ fn main() -> Result<(), Error> {
     let ledger = Ledger::open_blocking(&folder)?;
     let claim = ledger.book("default").ticket("seat-14").claim("alice").wait()?.done()?;
     println!("opened again: alice has it, since {}", claim.claimed_at);
-    ledger.close_blocking()
+    ledger.close_blocking()?;
+    let _ = std::fs::remove_dir_all(folder);
+    Ok(())
 }

@@ -8,7 +8,7 @@ async fn main() -> Result<(), Error> {
     let ledger = Ledger::open(&folder).await?;
     let book = ledger.book("default");
     book.drop("shoes").create(2).await?.done()?;
-    for (who, money) in [("alice", 100_00), ("bob", 60_00), ("carol", 100_00), ("dave", 100_00)] {
+    for (who, money) in [("alice", 90_00), ("bob", 60_00), ("carol", 90_00), ("dave", 90_00)] {
         book.account(who).open("EUR/2").await?.done()?;
         book.account(who).deposit(money).await?.done()?;
     }
@@ -31,7 +31,9 @@ async fn main() -> Result<(), Error> {
     while let Some(order) = orders.next().await? {
         println!("  {:<7} {}", order.key.as_str(), order.value.value);
     }
-    ledger.close().await
+    ledger.close().await?;
+    let _ = std::fs::remove_dir_all(folder);
+    Ok(())
 }
 
 /// One order: the money, the shoes and the record. Whatever is refused, nothing of it happens.

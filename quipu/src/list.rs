@@ -316,7 +316,7 @@ fn items_behind<R: Listed>(
     front.push(letter);
     let rows = rows_behind(snapshot, Table::Item, &front, after)?;
     let is_last = rows.len() < PAGE;
-    let entry = |(key, row): (Vec<u8>, Vec<u8>)| {
+    let entry = |(key, row): RawRow| {
         let item = key.get(8..).and_then(ItemKey::from_bytes).ok_or(Corrupt::Range)?;
         Ok((key, number, Some((item, row))))
     };
@@ -336,9 +336,12 @@ fn ids_behind<R: Listed>(
     front.extend_from_slice(ids.as_bytes());
     let rows = rows_behind(snapshot, Table::Name, &front, after)?;
     let is_last = rows.len() < PAGE;
-    let entry = |(key, row): (Vec<u8>, Vec<u8>)| Ok((key, number_of(&row)?, None));
+    let entry = |(key, row): RawRow| Ok((key, number_of(&row)?, None));
     Ok((rows.into_iter().map(entry).collect::<Result<_, Error>>()?, is_last))
 }
+
+/// A row's key and its value.
+type RawRow = (Vec<u8>, Vec<u8>);
 
 /// A page of rows whose keys begin so, behind a key.
 fn rows_behind(
@@ -346,7 +349,7 @@ fn rows_behind(
     table: Table,
     front: &[u8],
     after: &[u8],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+) -> Result<Vec<RawRow>, Error> {
     let mut from = front.to_vec();
     if !after.is_empty() {
         from = after.to_vec();

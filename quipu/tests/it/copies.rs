@@ -5,7 +5,8 @@ use quipu::{Code, Error, KeyMaterial, Ledger, OpenError, WhatToDo};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_under_load_holds_what_was_acknowledged_before() -> Result<(), Error> {
-    let (folder, elsewhere) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+    let (folder, elsewhere) =
+        (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
     let keys = || KeyMaterial::Given([7; 32]);
     let ledger = Ledger::builder(folder.path()).keys(keys()).open().await?;
     let alice = ledger.book("default").account("alice");

@@ -23,7 +23,10 @@ async fn a_record_is_put_and_replaced_and_deleted() -> Result<(), Error> {
         let error = record.put(text).await.expect_err("no JSON, or too long");
         assert_eq!(error.what_to_do(), WhatToDo::Fix, "{error}");
     }
-    assert_eq!(record.put("1").ttl_seconds(0).await.expect_err("no life").what_to_do(), WhatToDo::Fix);
+    assert_eq!(
+        record.put("1").ttl_seconds(0).await.expect_err("no life").what_to_do(),
+        WhatToDo::Fix
+    );
     ledger.close().await
 }
 
@@ -67,10 +70,9 @@ async fn a_put_beside_a_new_definition_is_made_under_one_of_them() -> Result<(),
     for round in 0..30 {
         let nodes = book.collection(format!("c{round}"));
         nodes.define(["a"]).await?.done()?;
-        let (defined, put) = tokio::join!(
-            async { nodes.define(["b"]).await },
-            async { nodes.record("r").put(r#"{"a":1,"b":2}"#).await },
-        );
+        let (defined, put) = tokio::join!(async { nodes.define(["b"]).await }, async {
+            nodes.record("r").put(r#"{"a":1,"b":2}"#).await
+        },);
         assert!(put?.is_done(), "no caller hears of the other definition");
         let view = nodes.get().await?.expect("it is there");
         let is_new = defined?.is_done();
