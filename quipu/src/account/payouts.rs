@@ -50,10 +50,10 @@ impl Payout {
 
     /// A worker takes it on itself, for that many seconds, under a new fence.
     pub fn lease(&self, worker: impl Given<Id>, seconds: u64) -> Call<Withdrawal> {
-        let worker = worker.word();
-        self.call(
-            worker.map(|worker| move |withdrawal| Command::Lease { withdrawal, worker, seconds }),
-        )
+        let command = self.id.clone().and_then(|withdrawal| {
+            Ok(Command::Lease { withdrawal, worker: worker.word()?, seconds })
+        });
+        self.account.call(command, Withdrawal::leased)
     }
 
     /// What its worker says of it, under the fence of the lease.

@@ -275,9 +275,41 @@ pub struct Withdrawal {
     pub error: Option<String>,
     /// The provider's name for it.
     pub reference: Option<Id>,
+    /// What the worker needs to know and nobody else may. Only a [lease](super::Payout::lease)
+    /// shows it.
+    pub secret: Option<Secret>,
+}
+
+/// What a payout worker needs to know and nobody else may: encrypted by the caller, and gone once
+/// the payout is finished. [`Debug`](core::fmt::Debug) does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes, as they were given.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("Secret(…)")
+    }
 }
 
 impl Withdrawal {
+    /// What a lease shows: the secret as well.
+    pub(super) fn leased(shown: &Shown<'_>) -> Result<Self, Corrupt> {
+        let (key, item) = shown.item::<machine::Account>()?;
+        let secret = match &item {
+            Item::Withdrawal(withdrawal) => withdrawal.secret.clone().map(Secret),
+            _ => None,
+        };
+        Ok(Self { secret, ..Self::of(&key, item).ok_or(Corrupt::Tag)? })
+    }
+
     pub(super) fn shape(shown: &Shown<'_>) -> Result<Self, Corrupt> {
         let (key, item) = shown.item::<machine::Account>()?;
         Self::of(&key, item).ok_or(Corrupt::Tag)
@@ -296,6 +328,7 @@ impl Withdrawal {
             lease_until: withdrawal.lease_until,
             error: withdrawal.error,
             reference: withdrawal.reference,
+            secret: None,
         })
     }
 }

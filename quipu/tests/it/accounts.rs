@@ -77,7 +77,7 @@ async fn money_comes_in_and_goes_out_and_comes_back() -> Result<(), Error> {
     assert_eq!(code(alice.refund("c999").await), Code::NotFound);
 
     let bob = account(&ledger, "bob", 0).await?;
-    let sent = alice.transfer("bob", 60).await?.done()?;
+    let sent = alice.transfer("bob", 60).metadata(Metadata::new([("a", "b")])?).await?.done()?;
     assert_eq!((sent.from_balance_after.get(), sent.to_balance_after.get()), (40, 60));
     assert_eq!(bob.get().await?.expect("it is open").version, sent.version, "one event of both");
     assert_eq!(code(alice.transfer("bob", 41).await), Code::InsufficientFunds);
@@ -122,13 +122,17 @@ async fn a_payout_goes_through_one_workers_hands() -> Result<(), Error> {
     use WithdrawalState::{Completed, Failed};
     let (_folder, ledger) = ledger().await;
     let alice = account(&ledger, "alice", 100).await?;
-    let planned = alice.withdraw(40, "iban:DE00").await?.done()?;
+    let planned = alice.withdraw(40, "iban:DE00").secret(*b"sealed").await?.done()?;
+    assert_eq!(planned.secret, None, "only a lease shows it");
     assert_eq!((planned.state, planned.attempts), (WithdrawalState::Pending, 0));
     assert_eq!(code(alice.withdraw(61, "iban:DE00").await), Code::InsufficientFunds);
 
     let payout = alice.withdrawal(&planned.id);
     let first = payout.lease("w1", 60).await?.done()?;
     assert_eq!(first.state, WithdrawalState::Dispatched);
+    assert_eq!(first.secret.as_ref().map(|secret| secret.as_bytes()), Some(&b"sealed"[..]));
+    assert!(!format!("{first:?}").contains("sealed"));
+    assert_eq!(payout.get().await?.expect("it is there").secret, None);
     assert_eq!(code(payout.lease("w2", 60).await), Code::WrongState);
     let retried = payout.under(first.fence).retry("timeout").await?.done()?;
     assert_eq!((retried.state, retried.attempts), (WithdrawalState::Pending, 1));
