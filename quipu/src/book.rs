@@ -7,7 +7,7 @@ use quipu_core::machines::book as machine;
 use quipu_core::shard::{Ask, Reading};
 use quipu_core::words::{self, Id, Name};
 
-use crate::account::Account;
+use crate::account::{Account, Payouts};
 use crate::call::{Call, Read};
 use crate::drop::Drop;
 use crate::error::Error;
@@ -158,6 +158,12 @@ impl Book {
     /// The accounts of this book, in the order of their creation.
     pub fn accounts(&self) -> List<Account> {
         List::streams(self)
+    }
+
+    /// The withdrawals of all accounts, by state and then in the order in which they were asked
+    /// for: what a payout worker looks for.
+    pub fn payouts(&self) -> List<Payouts> {
+        List::of_all(self)
     }
 
     /// The flows of this book, in the order of their creation.

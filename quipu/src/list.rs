@@ -4,11 +4,15 @@ use core::marker::PhantomData;
 use std::collections::VecDeque;
 
 use quipu_core::machine::{ItemKey, Machine};
-use quipu_core::records::{Corrupt, ItemRow, Record as _, Table, key_of_head, key_of_name};
+use quipu_core::machines;
+use quipu_core::records::{
+    Corrupt, ItemRow, Record as _, Table, key_of_head, key_of_item, key_of_name,
+};
 use quipu_core::shard::Sweep;
+use quipu_core::store::{self, ListedItem};
 use quipu_core::words::{self, Asset, Id, Kind as KindNumber, Name, Number};
 
-use crate::account::{self, Account, Hold, Payout};
+use crate::account::{self, Account, Hold, Payout, Payouts};
 use crate::blocking::{self, beside};
 use crate::book::Book;
 use crate::call::Seen;
@@ -97,6 +101,8 @@ enum Of {
     Items { id: Id, letter: u8 },
     /// Streams whose ids begin so, in their order.
     Ids { front: String },
+    /// Items of all streams, by an index whose keys begin so.
+    Indexed { index: u8, front: Vec<u8>, field: Option<(Id, Id)> },
 }
 
 /// What can be listed.
@@ -116,6 +122,7 @@ pub trait Listed: Send + 'static {
 pub struct Found<'a> {
     snapshot: &'a Snapshot,
     number: Number,
+    name: &'a Name,
     what: What<'a>,
 }
 
@@ -138,11 +145,11 @@ macro_rules! streams {
 }
 
 streams! {
-    Account: quipu_core::machines::account::Account, account::View;
-    Flow: quipu_core::machines::flow::Flow, flow::View;
-    Ticket: quipu_core::machines::ticket::Ticket, ticket::View;
-    Drop: quipu_core::machines::drop::Drop, drop::View;
-    Record: quipu_core::machines::record::Record, record::View;
+    Account: machines::account::Account, account::View;
+    Flow: machines::flow::Flow, flow::View;
+    Ticket: machines::ticket::Ticket, ticket::View;
+    Drop: machines::drop::Drop, drop::View;
+    Record: machines::record::Record, record::View;
 }
 
 fn stream<M: Kind>(found: &Found<'_>) -> Result<Option<M::View>, Error> {
@@ -165,17 +172,18 @@ macro_rules! items {
                 let What::Item(key, row) = found.what else { return Ok(None) };
                 let row = ItemRow::read(row)?;
                 let item = <$machine as Machine>::Item::unpack(row.tag, row.item)?;
-                Ok($from(key, item))
+                Ok($from(found.name, key, item))
             }
         }
     )*};
 }
 
 items! {
-    Hold: quipu_core::machines::account::Account, account::HoldView, account::HoldView::of;
-    Payout: quipu_core::machines::account::Account, account::Withdrawal, account::Withdrawal::of;
-    Evidence: quipu_core::machines::ticket::Ticket, Evidence, Evidence::of;
-    drop::Claim: quipu_core::machines::drop::Drop, drop::ClaimView, drop::ClaimView::of;
+    Hold: machines::account::Account, account::HoldView, |_, key, item| account::HoldView::of(key, item);
+    Payout: machines::account::Account, account::Withdrawal, account::Withdrawal::of;
+    Payouts: machines::account::Account, account::Withdrawal, account::Withdrawal::of;
+    Evidence: machines::ticket::Ticket, Evidence, |_, key, item| Evidence::of(key, item);
+    drop::Claim: machines::drop::Drop, drop::ClaimView, |_, key, item| drop::ClaimView::of(key, item);
 }
 
 impl<R: Listed> List<R> {
@@ -241,6 +249,12 @@ impl<R: Listed> List<R> {
             self.is_read = true;
             return Ok(());
         };
+        if let Of::Indexed { field: Some((collection, field)), .. } = &of
+            && !is_indexed(&self.book, collection, field).await?
+        {
+            let why = format!("the field {field} of the collection {collection} is not indexed");
+            return Err(Error::form(why));
+        }
         if self.snapshot.is_none() {
             let ledger = self.book.ledger();
             ledger.handle().sweep(&Sweep { only: Some((number, R::KIND)) }).await?;
@@ -253,6 +267,12 @@ impl<R: Listed> List<R> {
         (self.page, self.read, self.is_read) = (page, read, is_last);
         Ok(())
     }
+}
+
+/// Whether a list can go by this field. Where there is no collection there is nothing to list.
+async fn is_indexed(book: &Book, collection: &Id, field: &Id) -> Result<bool, Error> {
+    let seen = book.collection(collection).get().await?;
+    Ok(seen.is_none_or(|seen| seen.indexes.contains(field)))
 }
 
 type Page<R> = (VecDeque<(Vec<u8>, Seen<<R as Listed>::View>)>, Vec<u8>, bool);
@@ -268,16 +288,21 @@ fn page<R: Listed>(
         Of::Streams { index, front } => streams_behind::<R>(snapshot, book, *index, front, &after)?,
         Of::Items { id, letter } => items_behind::<R>(snapshot, book, id, *letter, &after)?,
         Of::Ids { front } => ids_behind::<R>(snapshot, book, front, &after)?,
+        Of::Indexed { index, front, .. } => {
+            indexed_behind::<R>(snapshot, book, *index, front, &after)?
+        }
     };
     let mut page = VecDeque::with_capacity(found.len());
     let mut read = after;
     for (key, number, item) in found {
-        let stamp = stamp_of(snapshot, number)?;
+        read.clone_from(&key);
+        let Some(rows) = Rows::read(snapshot.store(), number, &[])? else { continue };
         let what = item.as_ref().map_or(What::Stream, |(key, row)| What::Item(key, row));
-        if let Some((version, value)) = stamp.zip(R::view(Found { snapshot, number, what })?) {
-            page.push_back((key.clone(), Seen { value, version, at: snapshot.at() }));
+        let found = Found { snapshot, number, name: &rows.name, what };
+        if let Some(value) = R::view(found)? {
+            let version = rows.stamp.version;
+            page.push_back((key, Seen { value, version, at: snapshot.at() }));
         }
-        read = key;
     }
     Ok((page, read, is_last))
 }
@@ -340,6 +365,45 @@ fn ids_behind<R: Listed>(
     Ok((rows.into_iter().map(entry).collect::<Result<_, Error>>()?, is_last))
 }
 
+fn indexed_behind<R: Listed>(
+    snapshot: &Snapshot,
+    book: words::Book,
+    index: u8,
+    front: &[u8],
+    after: &[u8],
+) -> Result<(Vec<Entry>, bool), Error> {
+    let after = if after.is_empty() { None } else { Some(listed_of(after)?) };
+    let of = (book, R::KIND, index);
+    let listed = store::list_items(snapshot.store(), of, front, after.as_ref(), PAGE)?;
+    let is_last = listed.len() < PAGE;
+    let mut found = Vec::with_capacity(listed.len());
+    for row in listed {
+        let mut key = Vec::new();
+        key_of_item(row.number, &row.item, &mut key);
+        let item = snapshot.store().get(Table::Item, &key)?.ok_or(Corrupt::Missing)?;
+        found.push((key_of_listed(&row), row.number, Some((row.item, item))));
+    }
+    Ok((found, is_last))
+}
+
+/// A row of an index as the key of a cursor: `length u32 │ bytes │ stream u64 │ item`.
+fn key_of_listed(row: &ListedItem) -> Vec<u8> {
+    let len = (row.bytes.len() as u32).to_be_bytes();
+    [&len[..], &row.bytes, &row.number.get().to_be_bytes(), row.item.as_bytes()].concat()
+}
+
+/// The row of such a key, which may come from anywhere.
+fn listed_of(key: &[u8]) -> Result<ListedItem, Error> {
+    let read = || {
+        let (len, rest) = key.split_first_chunk::<4>()?;
+        let (bytes, rest) = rest.split_at_checked(u32::from_be_bytes(*len) as usize)?;
+        let (number, item) = rest.split_first_chunk::<8>()?;
+        let number = Number::new(u64::from_be_bytes(*number));
+        Some(ListedItem { bytes: bytes.to_vec(), number, item: ItemKey::from_bytes(item)? })
+    };
+    read().ok_or_else(|| Error::form("the cursor is one of another list"))
+}
+
 /// A row's key and its value.
 type RawRow = (Vec<u8>, Vec<u8>);
 
@@ -367,24 +431,16 @@ fn rows_behind(
     Ok(rows)
 }
 
-/// The version of a stream.
-fn stamp_of(snapshot: &Snapshot, number: Number) -> Result<Option<words::Version>, Error> {
-    let rows = Rows::read(snapshot.store(), number, &[])?;
-    Ok(rows.map(|rows| rows.stamp.version))
-}
-
 impl List<Account> {
     /// Only those in this state.
     pub fn state(self, state: account::State) -> Self {
-        self.by(quipu_core::machines::account::INDEX_STATE, vec![state.byte()])
+        self.by(machines::account::INDEX_STATE, vec![state.byte()])
     }
 
     /// Only those that hold this asset.
     pub fn asset(mut self, asset: impl Given<Asset>) -> Self {
         match asset.word() {
-            Ok(asset) => {
-                self.by(quipu_core::machines::account::INDEX_ASSET, asset.bytes().to_vec())
-            }
+            Ok(asset) => self.by(machines::account::INDEX_ASSET, asset.bytes().to_vec()),
             Err(error) => {
                 self.of = Err(error);
                 self
@@ -396,21 +452,21 @@ impl List<Account> {
 impl List<Flow> {
     /// Only those in this state.
     pub fn state(self, state: flow::State) -> Self {
-        self.by(quipu_core::machines::flow::INDEX_STATE, vec![state.number()])
+        self.by(machines::flow::INDEX_STATE, vec![state.number()])
     }
 }
 
 impl List<Ticket> {
     /// Only those in this state.
     pub fn state(self, state: ticket::State) -> Self {
-        self.by(quipu_core::machines::ticket::INDEX_STATE, vec![state as u8])
+        self.by(machines::ticket::INDEX_STATE, vec![state as u8])
     }
 }
 
 impl List<Drop> {
     /// Only those in this state.
     pub fn state(self, state: drop::State) -> Self {
-        self.by(quipu_core::machines::drop::INDEX_STATE, vec![state as u8])
+        self.by(machines::drop::INDEX_STATE, vec![state as u8])
     }
 }
 
@@ -421,9 +477,60 @@ impl List<Record> {
 
     /// Only those whose keys begin so.
     pub fn prefix(mut self, prefix: &str) -> Self {
-        if let Ok(Of::Ids { front }) = &mut self.of {
-            front.push_str(prefix);
+        match &mut self.of {
+            Ok(Of::Ids { front }) => front.push_str(prefix),
+            Ok(Of::Indexed { front, .. }) => front.extend_from_slice(prefix.as_bytes()),
+            _ => {}
         }
+        self
+    }
+
+    /// Only those whose field has this value: a text, or a number, `true`, `false` or `null` as it
+    /// is spelled. The field has to be [indexed](crate::Collection::define).
+    pub fn field(mut self, field: impl Given<Id>, value: &str) -> Self {
+        self.of = self.of.and_then(|of| {
+            let (Of::Ids { front }, field) = (of, field.word()?) else {
+                return Err(Error::form("a list goes by one field"));
+            };
+            let (collection, prefix) = front.split_once('/').unwrap_or((&front, ""));
+            let mut by = machines::record::by_field(collection, &field, value);
+            by.extend_from_slice(prefix.as_bytes());
+            let (index, collection) = (machines::record::INDEX_FIELD, Id::new(collection)?);
+            Ok(Of::Indexed { index, front: by, field: Some((collection, field)) })
+        });
+        self
+    }
+}
+
+impl List<Payouts> {
+    /// All of them, by state and then in the order in which they were asked for.
+    pub(crate) fn of_all(book: &Book) -> Self {
+        let index = machines::account::INDEX_WITHDRAWAL_STATE;
+        Self::make(book, Ok(Of::Indexed { index, front: Vec::new(), field: None }))
+    }
+
+    /// Only those in this state, in the order in which they were asked for.
+    pub fn state(self, state: account::WithdrawalState) -> Self {
+        let front = machines::account::by_state(state).to_vec();
+        self.indexed(machines::account::INDEX_WITHDRAWAL_STATE, front)
+    }
+
+    /// Only those that this worker has now, in the order in which they were asked for.
+    pub fn leased_by(mut self, worker: impl Given<Id>) -> Self {
+        match worker.word() {
+            Ok(worker) => {
+                let front = machines::account::by_worker(&worker);
+                self.indexed(machines::account::INDEX_WITHDRAWAL_WORKER, front)
+            }
+            Err(error) => {
+                self.of = Err(error);
+                self
+            }
+        }
+    }
+
+    fn indexed(mut self, index: u8, front: Vec<u8>) -> Self {
+        self.of = self.of.map(|_| Of::Indexed { index, front, field: None });
         self
     }
 }

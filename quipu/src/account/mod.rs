@@ -7,7 +7,7 @@ mod view;
 
 pub use holds::Hold;
 pub use options::{Changing, Entry, Holding, Opening, Withdrawing};
-pub use payouts::{Leased, Payout};
+pub use payouts::{Leased, Payout, Payouts};
 pub use quipu_core::machines::account::{HoldState, SpendCap, State, WithdrawalState};
 pub use view::{
     Charge, Charged, Deposit, HoldView, Refund, Secret, Spending, Transfer, View, Withdrawal,

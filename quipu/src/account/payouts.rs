@@ -78,7 +78,7 @@ impl Payout {
         };
         Read::new::<machine::Account>(&self.account.book, id, keys, |shown| {
             let items = shown.items::<machine::Account>()?;
-            Ok(items.into_iter().find_map(|(key, item)| Withdrawal::of(&key, item)))
+            Ok(items.into_iter().find_map(|(key, item)| Withdrawal::of(shown.name, &key, item)))
         })
     }
 
@@ -133,3 +133,7 @@ impl Leased {
         self.payout.call(Ok(move |withdrawal| Command::Unknown { withdrawal, fence, error }))
     }
 }
+
+/// The payouts of all accounts of a book, as they are listed: see
+/// [`Book::payouts`](crate::Book::payouts).
+pub enum Payouts {}

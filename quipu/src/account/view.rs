@@ -6,7 +6,7 @@ use quipu_core::machines::account::{
     WITHDRAWAL_LETTER, WithdrawalState, metadata_key,
 };
 use quipu_core::records::Corrupt;
-use quipu_core::words::{Amount, Asset, Id, Metadata, Position, Signed, Timestamp};
+use quipu_core::words::{Amount, Asset, Id, Metadata, Name, Position, Signed, Timestamp};
 
 use crate::shown::{Kind, Parts, Shown, metadata_of};
 
@@ -255,6 +255,8 @@ impl HoldView {
 /// A withdrawal as it stood.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Withdrawal {
+    /// Whose it is.
+    pub account: Id,
     /// Its id, for [`Account::withdrawal`](super::Account::withdrawal).
     pub id: Id,
     /// How much.
@@ -307,17 +309,18 @@ impl Withdrawal {
             Item::Withdrawal(withdrawal) => withdrawal.secret.clone().map(Secret),
             _ => None,
         };
-        Ok(Self { secret, ..Self::of(&key, item).ok_or(Corrupt::Tag)? })
+        Ok(Self { secret, ..Self::of(shown.name, &key, item).ok_or(Corrupt::Tag)? })
     }
 
     pub(super) fn shape(shown: &Shown<'_>) -> Result<Self, Corrupt> {
         let (key, item) = shown.item::<machine::Account>()?;
-        Self::of(&key, item).ok_or(Corrupt::Tag)
+        Self::of(shown.name, &key, item).ok_or(Corrupt::Tag)
     }
 
-    pub(crate) fn of(key: &ItemKey, item: Item) -> Option<Self> {
+    pub(crate) fn of(account: &Name, key: &ItemKey, item: Item) -> Option<Self> {
         let Item::Withdrawal(withdrawal) = item else { return None };
         Some(Self {
+            account: account.id.clone(),
             id: id_of(key, WITHDRAWAL_LETTER),
             amount: withdrawal.amount,
             state: withdrawal.state,

@@ -122,6 +122,8 @@ async fn a_payout_goes_through_one_workers_hands() -> Result<(), Error> {
     use WithdrawalState::{Completed, Failed};
     let (_folder, ledger) = ledger().await;
     let alice = account(&ledger, "alice", 100).await?;
+    let bob = account(&ledger, "bob", 5).await?;
+    bob.withdraw(5, "iban:DE01").await?.done()?;
     let planned = alice.withdraw(40, "iban:DE00").secret(*b"sealed").await?.done()?;
     assert_eq!(planned.secret, None, "only a lease shows it");
     assert_eq!((planned.state, planned.attempts), (WithdrawalState::Pending, 0));
@@ -134,6 +136,18 @@ async fn a_payout_goes_through_one_workers_hands() -> Result<(), Error> {
     assert!(!format!("{first:?}").contains("sealed"));
     assert_eq!(payout.get().await?.expect("it is there").secret, None);
     assert_eq!(code(payout.lease("w2", 60).await), Code::WrongState);
+    let book = ledger.book("default");
+    let mut pending = book.payouts().state(WithdrawalState::Pending);
+    assert_eq!(pending.next().await?.expect("one").account.as_str(), "bob");
+    assert_eq!(pending.next().await?, None);
+    let mut leased = book.payouts().leased_by("w1");
+    assert_eq!(leased.next().await?.expect("one").id, planned.id);
+    assert_eq!(leased.next().await?, None);
+    let mut all = book.payouts();
+    let first_of_all = all.next().await?.expect("two").value.id;
+    let mut rest = book.payouts().after(&all.cursor());
+    assert_ne!(rest.next().await?.expect("another").id, first_of_all);
+    assert_eq!(rest.next().await?, None);
     let retried = payout.under(first.fence).retry("timeout").await?.done()?;
     assert_eq!((retried.state, retried.attempts), (WithdrawalState::Pending, 1));
     let second = payout.lease("w2", 60).await?.done()?;

@@ -60,6 +60,20 @@ async fn a_collection_is_defined_while_it_is_empty() -> Result<(), Error> {
         keys.push(record.value.key.to_string());
     }
     assert_eq!(keys, ["n1", "n2", "n3"]);
+
+    nodes.record("n2").put(r#"{"zone":"us"}"#).await?.done()?;
+    nodes.record("m1").put(r#"{"zone":"eu","load":1}"#).await?.done()?;
+    let mut keys = Vec::new();
+    let mut records = nodes.records().field("zone", "eu");
+    while let Some(record) = records.next().await? {
+        keys.push(record.value.key.to_string());
+    }
+    assert_eq!(keys, ["m1", "n1"]);
+    let mut few = nodes.records().prefix("n").field("zone", "eu");
+    assert_eq!(few.next().await?.expect("one").key.as_str(), "n1");
+    assert_eq!(few.next().await?, None);
+    let unindexed = nodes.records().field("load", "1").next().await.expect_err("no such index");
+    assert_eq!(unindexed.what_to_do(), WhatToDo::Fix);
     ledger.close().await
 }
 

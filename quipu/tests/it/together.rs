@@ -74,6 +74,13 @@ async fn a_transaction_of_many_legs_says_which_changed_something() -> Result<(),
     assert!(many.value.iter().all(|part| part.changed && part.value.is_none()));
     assert_eq!(book.record("nodes", "n999").get().await?.expect("it is there").value.value, "999");
 
+    let mut keys = std::collections::BTreeSet::new();
+    let mut records = book.collection("nodes").records();
+    while let Some(record) = records.next().await? {
+        assert!(keys.insert(record.value.key), "once");
+    }
+    assert_eq!(keys.len(), 1_000);
+
     let too_many = book.transaction().all((0..10_001).map(put)).await.expect_err("too many");
     assert_eq!(too_many.what_to_do(), WhatToDo::Fix, "{too_many}");
     let none = book.transaction().await.expect_err("none");
