@@ -82,6 +82,9 @@ impl Batch {
     }
 }
 
+/// What a frame takes beside its entry: every log counts something of that kind.
+const FRAMED_BYTES: u64 = 64;
+
 /// A ring without threads, for drivers that run one step at a time.
 #[derive(Clone, Debug)]
 pub struct MemoryRing {
@@ -118,7 +121,7 @@ impl MemoryRing {
 
 impl Ring for MemoryRing {
     fn room_of(&self, entry_len: usize) -> u64 {
-        entry_len as u64
+        FRAMED_BYTES + entry_len as u64
     }
 
     fn reserve(&mut self, slots: u64, bytes: u64) -> Result<(), Fault> {

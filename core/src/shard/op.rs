@@ -106,7 +106,8 @@ impl Shard {
             return;
         }
         let (slots, bytes) = room(&ask);
-        let room = ring.room_of(bytes);
+        // Even an entry without bytes would take room, but a read writes none.
+        let room = if slots == 0 { 0 } else { ring.room_of(bytes) };
         if bytes > ENTRY_BYTES_MAX {
             out.push(Effect::Reply(call, Reply::Failed(Fault::TooLarge)));
             return;
