@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quipu_core::commit::Committer;
 use quipu_core::log::{Finish, Frame, Log, LogError};
-use quipu_core::shard::{KEY_LIFE_MS, bucket_of};
+use quipu_core::shard::{BUCKET_MS, KEY_LIFE_MS, bucket_of};
 use quipu_core::store::{Store, StoreError};
 use quipu_core::words::{Position, Timestamp};
 
@@ -282,9 +282,10 @@ impl<L: Log, S: Store> Work<L, S> {
         }
     }
 
-    /// Keys are forgotten a day after they were answered, ten minutes' worth at a time.
+    /// Keys are forgotten a day after they were answered, ten minutes' worth at a time, and ten
+    /// minutes late: what is durable is a time ahead of what shards say it is.
     fn forget_keys(&mut self, now: Timestamp) {
-        let from = bucket_of(Timestamp::from_ms(now.ms().saturating_sub(KEY_LIFE_MS)));
+        let from = bucket_of(Timestamp::from_ms(now.ms().saturating_sub(KEY_LIFE_MS + BUCKET_MS)));
         if from > self.keys_from {
             self.keys_from = from;
             if let Err(error) = self.store.drop_keys_before(from) {
