@@ -24,9 +24,9 @@ impl Credit {
         Self { shared, slots: 0, room: 0 }
     }
 
-    /// Sees to it that so much is at hand.
+    /// Sees to it that so much is at hand, and draws more than that where there is more.
     pub(crate) fn ensure(&mut self, slots: u64, room: u64) -> Result<(), Short> {
-        let (lacking, short) = (slots.saturating_sub(self.slots), room.saturating_sub(self.room));
+        let (lacking, short) = self.lacking(slots, room);
         if lacking == 0 && short == 0 {
             return Ok(());
         }
@@ -36,17 +36,34 @@ impl Credit {
             self.room += wide;
             return Ok(());
         }
-        self.shared.ring.draw(lacking, short)?;
-        self.slots += lacking;
-        self.room += short;
+        self.ensure_just(slots, room)
+    }
+
+    /// The same without drawing more. Of several that try this at once, one finds what there is,
+    /// so that they cannot all go to sleep beside it.
+    pub(crate) fn ensure_just(&mut self, slots: u64, room: u64) -> Result<(), Short> {
+        let (lacking, short) = self.lacking(slots, room);
+        if lacking > 0 || short > 0 {
+            self.shared.ring.draw(lacking, short)?;
+            self.slots += lacking;
+            self.room += short;
+        }
         Ok(())
     }
 
-    /// Gives everything back that is not used.
+    fn lacking(&self, slots: u64, room: u64) -> (u64, u64) {
+        (slots.saturating_sub(self.slots), room.saturating_sub(self.room))
+    }
+
+    /// Gives everything back that is not used, and wakes those who sleep until there is room:
+    /// where all that was drawn was drawn in vain, no frame will.
     pub(crate) fn settle(&mut self) {
         if self.slots > 0 || self.room > 0 {
             self.shared.ring.give_back(self.slots, self.room);
             (self.slots, self.room) = (0, 0);
+            if self.shared.ring.take_awaited() {
+                self.shared.ring_all();
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::filters;
 use crate::gauges::Gauges;
 use crate::handle::Handle;
 use crate::loads::{self, Desk};
-use crate::pump::Pump;
+use crate::pump::{Pump, SLOTS_MAX};
 use crate::settings::Settings;
 use crate::shard::{Drain, End, IsIdle, ShardActor};
 use crate::shared::{Door, Shared};
@@ -88,6 +88,7 @@ impl<L: Log + Send + 'static, S: Store + Send + 'static> Engine<L, S> {
         let mut settings = settings.clone();
         let largest = log.room_of(ENTRY_BYTES_MAX);
         settings.ring_bytes = settings.ring_bytes.max(largest);
+        settings.ring_slots = settings.ring_slots.max(SLOTS_MAX);
         let (watermark, now_limit) = (durable.watermark.get(), durable.now_limit.ms());
         let (published, _) = watch::channel(durable);
         let loaders = settings.loaders.max(1);

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quipu_core::shard::{Ask, CallId, Effect, LOOK_AHEAD, Message, Reply, Shard};
+use quipu_core::shard::{
+    Ask, CallId, ENTRY_BYTES_MAX, Effect, LEGS_MAX, LOOK_AHEAD, Message, Reply, Shard,
+};
 use quipu_core::words::{Fault, Timestamp};
 use quipu_sync::sequencer::Short;
 
@@ -14,6 +16,10 @@ use crate::clock::Clock;
 use crate::credit::Credit;
 use crate::settings::Settings;
 use crate::shared::{Handed, Note, Shared};
+
+/// The most slots that an ask can take which is let in: each leg may create a stream beside its
+/// own. A ring has at least so many.
+pub(crate) const SLOTS_MAX: u64 = 2 * LEGS_MAX as u64;
 
 /// What a shard does when its turn has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,34 +178,45 @@ impl Pump {
     /// Whether somebody has brought something since it was last looked for, or room for what
     /// waits for it.
     pub(crate) fn has_work(&mut self) -> bool {
-        if self.is_short && self.draw_for_next() != Err(Short::Busy) {
+        let door = &self.shared.doors[self.index];
+        if !door.notes.is_empty() || !door.calls.is_empty() {
             return true;
         }
-        let door = &self.shared.doors[self.index];
-        !door.notes.is_empty()
-            || !door.calls.is_empty()
-            || self.shared.watermark.read() != self.seen
-            || (self.shared.watermark.has_failed() && self.state == State::Runs)
-    }
-
-    /// Looks at what is durable.
-    fn learn(&mut self) -> bool {
-        if self.shared.watermark.has_failed() {
-            let latches = self.state == State::Runs;
-            if latches {
-                self.state = State::Latched;
-                self.with(|shard, _, out| shard.latch(Fault::LogFailed, out));
-            }
-            return latches;
-        }
-        let seen = self.shared.watermark.read();
-        if seen == self.seen {
+        if self.state != State::Runs {
+            // What becomes durable now concerns nobody here any more.
             return false;
         }
-        self.seen = seen;
-        let durable = self.shared.durable();
-        self.with(|shard, _, out| shard.publish(durable, out));
-        true
+        let Shared { watermark, ring, .. } = &*self.shared;
+        if watermark.read() != self.seen || watermark.has_failed() {
+            return true;
+        }
+        if !self.is_short {
+            return false;
+        }
+        ring.await_room();
+        self.room_for_next()
+            .is_some_and(|(slots, room)| self.credit.ensure_just(slots, room) != Err(Short::Busy))
+    }
+
+    /// Looks at what is durable, and whether anything still becomes so.
+    fn learn(&mut self) -> bool {
+        if self.state != State::Runs {
+            return false;
+        }
+        // Asked first: what became durable before the log failed is still published.
+        let has_failed = self.shared.watermark.has_failed();
+        let seen = self.shared.watermark.read();
+        let rises = seen != self.seen;
+        if rises {
+            self.seen = seen;
+            let durable = self.shared.durable();
+            self.with(|shard, _, out| shard.publish(durable, out));
+        }
+        if has_failed {
+            self.state = State::Latched;
+            self.with(|shard, _, out| shard.latch(Fault::LogFailed, out));
+        }
+        rises || has_failed
     }
 
     fn take_notes(&mut self) -> bool {
@@ -271,12 +288,19 @@ impl Pump {
 
     /// Sees to it that there is room for the ask in front.
     fn draw_for_next(&mut self) -> Result<(), Short> {
-        let Some((_, ask)) = self.waiting.front() else { return Ok(()) };
-        let (slots, len) = ask.room();
-        if slots == 0 {
-            return Ok(());
+        match self.room_for_next() {
+            Some((slots, room)) => self.credit.ensure(slots, room),
+            None => Ok(()),
         }
-        self.credit.ensure(slots, (self.shared.room_rule)(len))
+    }
+
+    /// The slots and the room that the ask in front has to have before it is submitted.
+    fn room_for_next(&self) -> Option<(u64, u64)> {
+        let (_, ask) = self.waiting.front()?;
+        let (slots, len) = ask.room();
+        // There is never room for what is too large: the shard says so.
+        let is_too_large = slots > SLOTS_MAX || len > ENTRY_BYTES_MAX;
+        (slots > 0 && !is_too_large).then(|| (slots, (self.shared.room_rule)(len)))
     }
 
     fn hand_over(&mut self) {

@@ -9,7 +9,7 @@ pub struct Settings {
     pub calls_max: u64,
     /// The bytes of commands that may be under way.
     pub calls_bytes_max: u64,
-    /// The events that may wait for the log.
+    /// The events that may wait for the log. Never less than the largest transaction takes.
     pub ring_slots: u64,
     /// The room on the log that may be set aside. Never less than the largest entry takes.
     pub ring_bytes: u64,

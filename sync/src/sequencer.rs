@@ -16,6 +16,7 @@ pub struct Sequencer {
     bytes_max: u64,
     room: AtomicU64,
     full: AtomicBool,
+    awaited: AtomicBool,
 }
 
 /// Why no room could be drawn. Nothing was.
@@ -40,6 +41,7 @@ impl Sequencer {
             bytes_max,
             room: AtomicU64::new(0),
             full: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
         }
     }
 
@@ -69,6 +71,20 @@ impl Sequencer {
     pub fn give_back(&self, slots: u64, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.slots.fetch_sub(slots, Ordering::Relaxed);
+    }
+
+    /// Says that somebody is about to sleep until there is room. It must try to draw once more
+    /// behind this: what was given back before is seen by that, and whoever gives back later
+    /// [hears](Self::take_awaited) of it.
+    pub fn await_room(&self) {
+        self.awaited.swap(true, Ordering::AcqRel);
+    }
+
+    /// Whether somebody sleeps until there is room. Asked by whoever has given back, and only the
+    /// first to ask is told: it wakes all who sleep.
+    #[must_use]
+    pub fn take_awaited(&self) -> bool {
+        self.awaited.swap(false, Ordering::AcqRel)
     }
 
     /// Takes that many consecutive positions. Whatever was taken before, on any thread that this
@@ -116,6 +132,15 @@ mod tests {
         ring.give_back(10, 500);
         assert_eq!(ring.drawn(), (0, 0));
         assert_eq!(ring.draw(1, 400), Ok(()));
+    }
+
+    #[test]
+    fn whoever_gives_back_hears_once_that_it_is_waited_for() {
+        let ring = Sequencer::new(1, 10, 10);
+        assert!(!ring.take_awaited());
+        ring.await_room();
+        assert!(ring.take_awaited());
+        assert!(!ring.take_awaited());
     }
 
     #[test]
