@@ -247,8 +247,10 @@ impl<L, S> Engine<L, S> {
         for door in &self.shared.doors {
             door.calls.close();
             door.notes.close();
-            // Whoever fills the filters waits until what is in here was taken.
+            // Whoever fills the filters waits until what is in here was taken, and so do callers
+            // that came behind the shard's last turn.
             door.notes.take(&mut Vec::new());
+            door.calls.take(&mut Vec::new());
         }
         self.shared.lane.close();
         self.shared.committer.ring();
