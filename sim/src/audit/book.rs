@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::log::Frame;
-use quipu_core::machine::{Answer, Machine, Registry, What};
+use quipu_core::machine::{Answer, Machine, Registry};
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::drop::{self, Drop};
 use quipu_core::machines::flow::{self, Flow};
 use quipu_core::machines::ticket::{self, Ticket};
-use quipu_core::records::{Entries, Part, Record, Tag};
-use quipu_core::shard::{Outcome, Reply};
-use quipu_core::words::{Book as Books, Code, Fact, Id, Kind, Name, Position, Timestamp};
+use quipu_core::records::{Entries, Part, Record};
+use quipu_core::words::{Code, Fact, Id, Name, Position, Timestamp};
 
-use super::{Expected, Sent, rests_on, taken_by};
+use super::{Expected, Sent};
 
 /// The naive account of everything that the log says.
 #[derive(Default)]
@@ -20,51 +19,40 @@ pub(super) struct Book {
     pub(super) last: Position,
     names: BTreeMap<u64, Name>,
     /// What each stream was at each of its versions.
-    history: BTreeMap<Name, BTreeMap<Position, State>>,
-    events: BTreeMap<Position, Vec<(Name, String)>>,
-    made: BTreeMap<char, Vec<u64>>,
+    pub(super) history: BTreeMap<Name, BTreeMap<Position, State>>,
+    /// What happened at each position, as text; `None` where only answers are known.
+    pub(super) events: Option<BTreeMap<Position, Vec<(Name, String)>>>,
+    pub(super) made: BTreeMap<char, Vec<u64>>,
     keys: BTreeMap<[u8; 16], Timestamp>,
     /// Holds that have ended.
-    ended: BTreeSet<u64>,
+    pub(super) ended: BTreeSet<u64>,
     /// What accounts and flows hold.
     inside: i128,
     outside: i128,
 }
 
-/// What one event did to one stream.
-struct Knot<'a> {
-    position: Position,
-    kind: Kind,
-    tag: Tag,
-    number: u64,
-    /// The stream's event before, where that is told.
-    previous: Option<Position>,
-    created: Option<Name>,
-    payload: &'a [u8],
-}
-
 #[derive(Clone, Default, Debug)]
-struct State {
-    now: Timestamp,
-    exists: bool,
-    balance: i128,
-    holds: BTreeMap<u64, (i128, Option<Timestamp>)>,
-    claimed: Option<String>,
-    revoked: bool,
-    stock: i128,
-    taken: i128,
-    claims: u64,
-    units: BTreeMap<u64, i128>,
-    total: i128,
-    settled: i128,
-    withdrawn: i128,
-    refunded: i128,
-    payer: Option<Id>,
-    recipient: Option<Id>,
+pub(super) struct State {
+    pub(super) now: Timestamp,
+    pub(super) exists: bool,
+    pub(super) balance: i128,
+    pub(super) holds: BTreeMap<u64, (i128, Option<Timestamp>)>,
+    pub(super) claimed: Option<String>,
+    pub(super) revoked: bool,
+    pub(super) stock: i128,
+    pub(super) taken: i128,
+    pub(super) claims: u64,
+    pub(super) units: BTreeMap<u64, i128>,
+    pub(super) total: i128,
+    pub(super) settled: i128,
+    pub(super) withdrawn: i128,
+    pub(super) refunded: i128,
+    pub(super) payer: Option<Id>,
+    pub(super) recipient: Option<Id>,
 }
 
 impl State {
-    fn held(&self) -> i128 {
+    pub(super) fn held(&self) -> i128 {
         self.holds.values().map(|(amount, _)| amount).sum()
     }
 
@@ -80,7 +68,7 @@ impl State {
 impl Book {
     /// What a log says.
     pub(super) fn of_log(frames: &[Frame], registry: &Registry) -> Self {
-        let mut book = Self::default();
+        let mut book = Self { events: Some(BTreeMap::new()), ..Self::default() };
         for frame in frames {
             assert_eq!(frame.first, book.last.plus(1), "frames are dense");
             for entry in Entries::new(&frame.bytes, frame.first) {
@@ -97,21 +85,11 @@ impl Book {
                 let mut event = Position::ZERO;
                 let mut transit = 0;
                 for part in &entry.parts {
-                    let Part { head, payload } = part;
-                    if head.position != event {
+                    if part.head.position != event {
                         assert_eq!(transit, 0, "nothing is left in transit at {event}");
-                        event = head.position;
+                        event = part.head.position;
                     }
-                    let knot = Knot {
-                        position: head.position,
-                        kind: head.kind,
-                        tag: head.tag,
-                        number: head.number.get(),
-                        previous: Some(head.previous),
-                        created: head.created.clone(),
-                        payload,
-                    };
-                    transit += book.knot(&knot, entry.now, registry);
+                    transit += book.part(part, entry.now, registry);
                 }
                 assert_eq!(transit, 0, "nothing is left in transit at {event}");
                 book.check_sum(entry.first);
@@ -120,88 +98,6 @@ impl Book {
             assert_eq!(book.last, frame.last(), "a frame's entries fill its positions");
         }
         book
-    }
-
-    /// What answers say has happened, from a position on, in the order of positions. Each position
-    /// is that of one answer, and of repeats of it: none is missing, and none is told twice.
-    pub(super) fn of_answers(
-        answered: &[(Sent, Reply)],
-        registry: &Registry,
-        before: Position,
-    ) -> Self {
-        let mut book = Self { last: before, ..Self::default() };
-        let mut told: BTreeMap<Position, (&Sent, &Reply)> = BTreeMap::new();
-        for (sent, reply) in answered {
-            if let Some(position) = taken_by(sent, reply) {
-                told.entry(position).or_insert((sent, reply));
-            }
-        }
-        for (position, (sent, reply)) in told {
-            let knots = match reply {
-                Reply::Done(outcome) if outcome.changed => book.knots_of(sent, outcome),
-                _ => Vec::new(),
-            };
-            let first = knots.first().map_or(position, |knot| knot.position);
-            let next = book.last.plus(1);
-            assert_eq!(first, next, "what happened from {next} on nobody was told: {sent:?}");
-            let (mut event, mut transit) = (Position::ZERO, 0);
-            for knot in &knots {
-                if knot.position != event {
-                    assert_eq!(transit, 0, "nothing is left in transit at {event}");
-                    event = knot.position;
-                }
-                let (_, at) = rests_on(reply).expect("what has a position has a time");
-                transit += book.knot(knot, at, registry);
-            }
-            assert_eq!(transit, 0, "nothing is left in transit at {event}");
-            book.check_sum(position);
-            book.last = position;
-        }
-        book
-    }
-
-    /// The events that an answer shows. Those of one leg are one, but for those that create a
-    /// stream behind another one that does.
-    fn knots_of<'a>(&self, sent: &Sent, outcome: &'a Outcome) -> Vec<Knot<'a>> {
-        let (mut knots, mut events) = (Vec::new(), 0);
-        let (mut leg, mut counted, mut created) = (0, None, false);
-        for piece in outcome.answer.pieces() {
-            let piece = piece.expect("an answer that can be read");
-            match piece.what {
-                What::Leg(next) => leg = next,
-                What::Event => {
-                    let number = piece.number.get();
-                    let creates = !self.names.contains_key(&number);
-                    let same = counted.replace(leg) == Some(leg) && !(created && creates);
-                    events += u64::from(!same);
-                    created = creates || (same && created);
-                    let name = sent.stream.clone().filter(|name| name.kind == piece.kind);
-                    let unnamed = || Id::made('x', Position::new(number));
-                    let name =
-                        name.unwrap_or_else(|| Name::new(Books::DEFAULT, piece.kind, unnamed()));
-                    knots.push(Knot {
-                        position: Position::new(events),
-                        kind: piece.kind,
-                        tag: piece.tag,
-                        number,
-                        previous: None,
-                        created: creates.then_some(name),
-                        payload: piece.record,
-                    });
-                }
-                What::Head(_) | What::Item(_) => {}
-            }
-        }
-        for knot in &mut knots {
-            knot.position = Position::new(outcome.position.get() - events + knot.position.get());
-            let is_own = knot.created.is_none() || knot.number == knot.position.get();
-            assert!(
-                is_own,
-                "{sent:?}: {} is no stream that was made at {}",
-                knot.number, knot.position
-            );
-        }
-        knots
     }
 
     /// Positions at which holds and claims were made.
@@ -214,33 +110,34 @@ impl Book {
         assert_eq!(self.inside + self.outside, 0, "money appeared or vanished at {at}");
     }
 
-    /// Takes what happened to one stream into account, and gives what it puts in transit.
-    fn knot(&mut self, knot: &Knot<'_>, now: Timestamp, registry: &Registry) -> i128 {
-        if let Some(name) = &knot.created {
-            self.names.insert(knot.number, name.clone());
+    /// Takes one part into account, and gives what it puts in transit.
+    fn part(&mut self, part: &Part<'_>, now: Timestamp, registry: &Registry) -> i128 {
+        let head = &part.head;
+        if let Some(name) = &head.created {
+            self.names.insert(head.number.get(), name.clone());
         }
-        let name = self.names.get(&knot.number).expect("an event of a known stream").clone();
-        let rules = registry.rules(knot.kind).expect("a known kind");
-        let text = rules.describe_event(knot.tag, knot.payload).expect("a readable event");
+        let name = self.names.get(&head.number.get()).expect("a part of a known stream").clone();
+        let rules = registry.rules(head.kind).expect("a known kind");
+        let text = rules.describe_event(head.tag, part.payload).expect("a readable event");
         let history = self.history.entry(name.clone()).or_default();
         let (last, mut state) = match history.last_key_value() {
             Some((last, state)) => (*last, state.clone()),
             None => (Position::ZERO, State::default()),
         };
-        let held_before = state.inside();
-        if knot.created.is_some() {
+        let inside_before = state.inside();
+        if head.created.is_some() {
             assert!(!state.exists, "{name:?} is created twice");
             state = State { exists: true, now: state.now, ..State::default() };
-        } else if let Some(previous) = knot.previous {
+        } else {
             // A second part of one event on one stream finds its own position.
-            let follows = previous == last || last == knot.position;
-            assert!(follows, "{name:?}: {} follows {previous}, not {last}", knot.position);
+            let follows = head.previous == last || last == head.position;
+            assert!(follows, "{name:?}: {} follows {}, not {last}", head.position, head.previous);
         }
         assert!(now >= state.now, "{name:?}: time ran back from {} to {now}", state.now);
         state.now = now;
-        let at = knot.position.get();
-        let (tag, payload) = (knot.tag, knot.payload);
-        let transit = match knot.kind {
+        let at = head.position.get();
+        let (tag, payload) = (head.tag, part.payload);
+        let transit = match head.kind {
             kind if kind == Account::KIND => {
                 let event = account::Event::unpack(tag, payload).expect("readable");
                 self.account(&mut state, &event, at, now)
@@ -265,9 +162,11 @@ impl Book {
                 0
             }
         };
-        self.inside += state.inside() - held_before;
-        self.history.entry(name.clone()).or_default().insert(knot.position, state);
-        self.events.entry(knot.position).or_default().push((name, text));
+        self.inside += state.inside() - inside_before;
+        self.history.entry(name.clone()).or_default().insert(head.position, state);
+        if let Some(events) = &mut self.events {
+            events.entry(head.position).or_default().push((name, text));
+        }
         transit
     }
 
@@ -442,7 +341,8 @@ impl Book {
         let (Some(stream), Expected::Event(text, _)) = (&sent.stream, &sent.expected) else {
             return;
         };
-        let events = self.events.get(&position).expect("an accepted ask has an event");
+        let Some(events) = &self.events else { return };
+        let events = events.get(&position).expect("an accepted ask has an event");
         let found = events.iter().any(|(name, event)| name == stream && event.starts_with(text));
         assert!(found, "{sent:?} was accepted at {position}, where there is {events:?}");
     }

@@ -6,13 +6,14 @@
 //! ([`Audit::check`]), or from nothing but what callers were told ([`Audit::check_told`]).
 
 mod book;
+mod told;
 
 use std::collections::BTreeMap;
 
 use quipu_core::commit::Published;
 use quipu_core::log::Frame;
 use quipu_core::machine::Registry;
-use quipu_core::shard::{CallId, Key, Reply};
+use quipu_core::shard::{CallId, Key, Leg, Reply};
 use quipu_core::words::{Epoch, Name, Position, Timestamp};
 
 use self::book::Book;
@@ -45,7 +46,9 @@ impl Expected {
 /// An ask on its way.
 #[derive(Clone, Debug)]
 pub struct Sent {
+    /// The one stream that it is about; none for a transaction.
     stream: Option<Name>,
+    legs: Vec<Leg>,
     expected: Expected,
     key: Option<(Key, String)>,
     abandoned: bool,
@@ -68,8 +71,14 @@ impl Sent {
         abandoned: bool,
         now: Timestamp,
     ) -> Self {
-        let (acked, told_at) = (Position::ZERO, Timestamp::ZERO);
-        Self { stream, expected, key, abandoned, acked, told_at, now }
+        let (acked, told_at, legs) = (Position::ZERO, Timestamp::ZERO, Vec::new());
+        Self { stream, legs, expected, key, abandoned, acked, told_at, now }
+    }
+
+    /// With the commands that it is made of, which an account that is made of answers alone needs.
+    #[must_use]
+    pub fn of(self, legs: Vec<Leg>) -> Self {
+        Self { legs, ..self }
     }
 }
 
@@ -186,10 +195,10 @@ impl Audit {
 
     /// Puts together what the answers say has happened, and holds every answer against it. All
     /// that was asked has an answer by now, from itself or from a repeat under its key, and
-    /// nothing has happened that nobody asked for: no timer, and no leg of a transaction that is
-    /// too long for its answer. `before` are the positions that were taken before the first ask.
-    pub fn check_told(&mut self, registry: &Registry, before: Position) {
-        let book = Book::of_answers(&self.answered, registry, before);
+    /// nothing has happened that nobody asked for. `before` is the last position that was taken
+    /// before the first ask. Accounts, tickets and drops are looked at.
+    pub fn check_told(&mut self, before: Position) {
+        let book = told::book_of(&self.answered, before);
         self.hold_against(&book);
         self.made = book.into_made();
     }
@@ -223,19 +232,6 @@ impl Audit {
                 }
             }
         }
-    }
-}
-
-/// The last position that an ask took, where its answer says that it took any: those of what
-/// happened, and the one at which a key keeps a "no" or an "already".
-fn taken_by(sent: &Sent, reply: &Reply) -> Option<Position> {
-    match reply {
-        Reply::Done(outcome) => (outcome.changed || sent.key.is_some()).then_some(outcome.position),
-        Reply::Refused(refused) => {
-            let kept = sent.key.is_some() && refused.refusal.code.is_stored();
-            kept.then_some(refused.position)
-        }
-        Reply::Failed(_) => None,
     }
 }
 

@@ -164,8 +164,13 @@ pub(crate) fn ask(line: &str) -> (Ask, Sent) {
             (Ask::Command(leg, key.clone()), Some(stream), expected)
         }
     };
+    let legs = match &ask {
+        Ask::Command(leg, _) => vec![leg.clone()],
+        Ask::Transaction(legs, _) => legs.clone(),
+        _ => Vec::new(),
+    };
     let key = key.map(|key| (key, words.to_owned()));
-    let sent = Sent::new(stream, expected, key, false, Timestamp::ZERO);
+    let sent = Sent::new(stream, expected, key, false, Timestamp::ZERO).of(legs);
     (ask, sent)
 }
 

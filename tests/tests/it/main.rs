@@ -7,6 +7,7 @@ mod cut;
 mod dropped;
 mod errors;
 mod golden;
+mod kill;
 mod life;
 mod load;
 mod outlived;
