@@ -1,6 +1,7 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
 
 mod backup;
+mod callers;
 mod craft;
 mod crash;
 mod cut;
@@ -11,11 +12,13 @@ mod kill;
 mod life;
 mod load;
 mod outlived;
+mod overload;
 mod rest;
 mod rich;
 mod rot;
 mod running;
 mod say;
+mod stop;
 mod threads;
 mod told;
 mod trimmed;
