@@ -7,6 +7,7 @@ mod crash;
 mod cut;
 mod dropped;
 mod errors;
+mod failure;
 mod golden;
 mod kill;
 mod life;
