@@ -17,6 +17,9 @@ use tokio::runtime::Runtime;
 
 use crate::say::*;
 
+/// What an engine is made of, and the folder that stays locked meanwhile.
+pub(crate) type Recovered<D> = (Base<AnyLog<D>, RedbStore<D>>, Folder<D>);
+
 /// How a ledger runs.
 pub(crate) struct Run {
     pub(crate) registry: Registry,
@@ -59,10 +62,7 @@ impl Run {
     }
 
     /// The files, recovered.
-    pub(crate) fn recover<D: Disk>(
-        &self,
-        disk: &D,
-    ) -> Result<(Base<AnyLog<D>, RedbStore<D>>, Folder<D>), OpenError> {
+    pub(crate) fn recover<D: Disk>(&self, disk: &D) -> Result<Recovered<D>, OpenError> {
         let Self { registry, options, .. } = self;
         let mut files = match Files::open(disk.clone(), registry, options) {
             Err(OpenError::NoLedger) => Files::create(disk.clone(), ID, registry, options)?,
