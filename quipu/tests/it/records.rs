@@ -1,6 +1,6 @@
 //! Records and collections, each operation once, with what it is refused with.
 
-use quipu::{Code, Error, WhatToDo};
+use quipu::{Code, Error, Ledger, WhatToDo};
 
 use crate::ground::{code, ledger};
 
@@ -78,19 +78,39 @@ async fn a_collection_is_defined_while_it_is_empty() -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn a_put_beside_a_new_definition_is_made_under_one_of_them() -> Result<(), Error> {
-    let (_folder, ledger) = ledger().await;
+async fn a_put_that_looked_before_a_new_definition_is_made_under_it() -> Result<(), Error> {
+    tokio::task::LocalSet::new().run_until(put_and_define()).await
+}
+
+/// The shards are on this thread, so that nothing is answered before it waits.
+async fn put_and_define() -> Result<(), Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = Ledger::builder(folder.path()).on_this_thread().open().await?;
     let book = ledger.book("default");
-    for round in 0..30 {
-        let nodes = book.collection(format!("c{round}"));
+    for way in ["alone", "as a leg", "in a batch"] {
+        let nodes = book.collection(format!("of-{}", way.replace(' ', "-")));
         nodes.define(["a"]).await?.done()?;
-        let (defined, put) = tokio::join!(async { nodes.define(["b"]).await }, async {
-            nodes.record("r").put(r#"{"a":1,"b":2}"#).await
-        },);
-        assert!(put?.is_done(), "no caller hears of the other definition");
-        let view = nodes.get().await?.expect("it is there");
-        let is_new = defined?.is_done();
-        assert_eq!(view.indexes[0].as_str(), if is_new { "b" } else { "a" });
+        let put = nodes.record("r").put(r#"{"a":1,"b":2}"#);
+        let mut putting: quipu::call::Soon<Result<bool, Error>> = match way {
+            "alone" => Box::pin(async { Ok(put.key("k").await?.is_done()) }),
+            "as a leg" => {
+                let legs = book.transaction().and(put).key(way.replace(' ', "-"));
+                Box::pin(async { Ok(legs.await?.is_done()) })
+            }
+            _ => {
+                let batch = ledger.batch([put]);
+                Box::pin(async { Ok(batch.await.remove(0)?.is_done()) })
+            }
+        };
+        // It asks how the collection is defined, and no more before that changes.
+        let polled = core::future::poll_fn(|task| {
+            core::task::Poll::Ready(putting.as_mut().poll(task).is_ready())
+        });
+        assert!(!polled.await, "{way}");
+        nodes.define(["b"]).await?.done()?;
+        assert!(putting.await?, "{way}: no caller hears of the other definition");
+        let mut listed = nodes.records().field("b", "2");
+        assert!(listed.next().await?.is_some(), "{way}: it is listed by the new one");
     }
     ledger.close().await
 }
