@@ -518,7 +518,7 @@ impl Run {
         let Some((who, planned, fence)) = known else {
             return (leg::<Account>(who, pay_out(value)), Expected::event("WithdrawalPlanned"));
         };
-        let position = quipu_core::words::Position::new;
+        let position = Position::new;
         let (withdrawal, error) = (Id::made('w', position(planned)), "no".to_owned());
         let fence = position(fence);
         let (command, text) = match self.dice.below(8) {
