@@ -268,7 +268,7 @@ impl Told {
     }
 }
 
-async fn opening(folder: &Path) -> Result<Ledger, quipu::OpenError> {
+async fn opening(folder: &Path) -> Result<Ledger, quipu::Error> {
     // The least memory that there is, and a checkpoint now and then.
     let tune = |settings: &mut quipu_actors::Settings| settings.checkpoint_bytes = 256 << 10;
     Ledger::builder(folder).memory(0).shards(2).tune(tune).open().await
