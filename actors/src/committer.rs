@@ -244,12 +244,12 @@ impl<L: Log, S: Store> Work<L, S> {
     /// Looks for something to do for a while, and sleeps then. A log that was written is told
     /// that all of it is durable, if nothing comes soon.
     fn rest(&mut self) {
-        let Shared { lane, committer: bell, .. } = &*self.shared;
+        let Shared { lane, committer: bell, gate, .. } = &*self.shared;
         let begun = Instant::now();
-        while begun.elapsed() < self.settings.committer_polls {
-            for _ in 0..32 {
-                core::hint::spin_loop();
-            }
+        // Somebody is being served, so there is something to write soon. To offer the core to others
+        // meanwhile would cost a slice of theirs, which is longer than any sync.
+        while gate.calls() > 0 && begun.elapsed() < self.settings.committer_polls {
+            (0..32).for_each(|_| core::hint::spin_loop());
             if !lane.is_empty() {
                 return;
             }

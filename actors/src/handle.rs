@@ -77,8 +77,10 @@ impl Handle {
         let (count, bytes) = (asks.len() as u64, asks.iter().map(weight).sum());
         let (tell, waits) = oneshot::channel();
         let door = &self.shared.doors[shard];
-        if door.calls.put(Call::Many(asks, tell)).is_err() {
+        if let Err(Call::Many(asks, tell)) = door.calls.put(Call::Many(asks, tell)) {
             self.shared.gate.leave(count, bytes);
+            let stopping = vec![Reply::Failed(Fault::Stopping); asks.len()];
+            drop(tell.send(stopping));
         }
         door.bell.ring();
         waits

@@ -18,7 +18,8 @@ pub struct Settings {
     /// For how long a shard with unanswered calls looks for what is durable before it sleeps. To
     /// be woken on another core costs more than most syncs.
     pub shard_polls: Duration,
-    /// For how long the committer looks for something to write before it sleeps.
+    /// For how long the committer looks for something to write before it sleeps, while calls are
+    /// under way.
     pub committer_polls: Duration,
     /// After so long without an append the log is told that all of it is durable.
     pub seal_after: Duration,
@@ -38,7 +39,7 @@ impl Default for Settings {
             ring_bytes: 32 << 20,
             turn_asks: 512,
             shard_polls: Duration::from_micros(200),
-            committer_polls: Duration::from_micros(20),
+            committer_polls: Duration::from_micros(200),
             seal_after: Duration::from_millis(20),
             checkpoint_bytes: 32 << 20,
             loaders: 2,

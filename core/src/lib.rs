@@ -49,7 +49,7 @@
 //! }
 //! ```
 //!
-//! The example `first_claim` goes on from here: keys, and a crash.
+//! The example `lost_power` goes on from here: keys, and a crash.
 //!
 //! # The modules, in reading order
 //!

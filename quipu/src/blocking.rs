@@ -60,9 +60,9 @@ mod tests {
     #[test]
     fn a_thread_without_a_runtime_waits_and_is_woken() {
         let (tell, told) = oneshot::channel();
-        let teller = thread::spawn(move || drop(tell.send(7)));
+        let teller = thread::spawn(move || tell.send(7));
         assert_eq!(wait(told), Ok(7));
-        teller.join().expect("no panic");
+        assert_eq!(teller.join().expect("no panic"), Ok(()));
         assert_eq!(wait(beside(|| 8)), Ok(8));
         let panicked: Result<(), Error> = wait(beside(|| panic!("on purpose")));
         assert!(matches!(panicked, Err(Error::Threads(_))));

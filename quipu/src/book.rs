@@ -7,7 +7,7 @@ use quipu_core::machines::book as machine;
 use quipu_core::shard::{Ask, Reading};
 use quipu_core::words::{self, Id, Name};
 
-use crate::account::Account;
+use crate::account::{Account, Payouts};
 use crate::call::{Call, Read};
 use crate::drop::Drop;
 use crate::error::Error;
@@ -86,7 +86,9 @@ impl Book {
     pub fn create(&self) -> Call<View> {
         let books = Self::of_books(self.ledger());
         let command = Ok(machine::Command::Create);
-        Call::new::<machine::Book>(&books, self.id(), command, |shown| shown.view::<machine::Book>())
+        Call::new::<machine::Book>(&books, self.id(), command, |shown| {
+            shown.view::<machine::Book>()
+        })
     }
 
     /// Reads what there is to know of it.
@@ -166,6 +168,12 @@ impl Book {
         List::streams(self)
     }
 
+    /// The withdrawals of all accounts, by state and then in the order in which they were asked
+    /// for: what a payout worker looks for.
+    pub fn payouts(&self) -> List<Payouts> {
+        List::of_all(self)
+    }
+
     /// The flows of this book, in the order of their creation.
     pub fn flows(&self) -> List<Flow> {
         List::streams(self)
@@ -189,7 +197,7 @@ impl Book {
     /// Items of all streams of a kind of the program's own: those that one of its
     /// [indexes](Machine::item_indexes) lists under bytes that begin so, in the index's order.
     pub fn items<M: Machine>(&self, index: u8, front: impl Into<Vec<u8>>) -> List<ItemsOf<M>> {
-        List::items_by(self, index, front.into())
+        List::by_index(self, index, front.into())
     }
 
     /// What happened in this book behind a position, oldest first, and then what goes on to

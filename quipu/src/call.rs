@@ -136,9 +136,8 @@ impl<T: Send + 'static, O: 'static> Call<T, O> {
     /// Has it happen only while the stream is at this version; else it is refused with
     /// [`VersionMismatch`](Code::VersionMismatch).
     pub fn if_version(mut self, version: impl Given<Position>) -> Self {
-        self.asked = self.asked.and_then(|asked| {
-            Ok(Asked { if_version: Some(version.word()?), ..asked })
-        });
+        self.asked =
+            self.asked.and_then(|asked| Ok(Asked { if_version: Some(version.word()?), ..asked }));
         self
     }
 

@@ -11,7 +11,9 @@ use quipu_core::machine::Machine;
 pub use quipu_core::machines::{
     account, book, collection, drop, export, flow, key, record, source, ticket,
 };
-use quipu_core::records::{Corrupt, Entries, HeadRow, Part as Raw, Record, Table, Tag, key_of_head};
+use quipu_core::records::{
+    Corrupt, Entries, HeadRow, Part as Raw, Record, Table, Tag, key_of_head,
+};
 use quipu_core::store;
 use quipu_core::words::{Book as BookNumber, Id, Kind, Name, Number, Position, Timestamp};
 use tokio::sync::watch;
@@ -174,11 +176,7 @@ impl Happened {
 }
 
 impl Events {
-    pub(crate) fn new(
-        ledger: &Ledger,
-        book: Option<Book>,
-        after: impl Given<Position>,
-    ) -> Self {
+    pub(crate) fn new(ledger: &Ledger, book: Option<Book>, after: impl Given<Position>) -> Self {
         Self {
             book,
             next: after.word().map(|after| after.plus(1)),
@@ -232,7 +230,8 @@ impl Events {
                 Err(refused) => return Err(refused.into()),
             },
         };
-        let (log, store) = (self.ledger.handle().log().clone(), self.ledger.handle().store().clone());
+        let (log, store) =
+            (self.ledger.handle().log().clone(), self.ledger.handle().store().clone());
         let names = core::mem::take(&mut self.names);
         let read = beside(move || {
             let mut reader = Reader { log: &*log, store: &*store, names, only };
@@ -294,11 +293,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The events from a position on, up to another one at most, and the position behind them.
-    fn page(
-        &mut self,
-        from: Position,
-        to: Position,
-    ) -> Result<(VecDeque<Event>, Position), Error> {
+    fn page(&mut self, from: Position, to: Position) -> Result<(VecDeque<Event>, Position), Error> {
         let (mut events, mut next, mut bytes) = (VecDeque::new(), from, 0);
         while next <= to && bytes < PAGE_BYTES {
             let Some(frame) = self.log.read(next)? else { break };

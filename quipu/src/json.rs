@@ -21,7 +21,11 @@ pub(crate) fn fields(text: &str) -> Result<Vec<(String, String)>, &'static str> 
         reader.value(1)?;
     }
     reader.blanks();
-    if reader.at == reader.bytes.len() { Ok(fields) } else { Err("something follows the JSON value") }
+    if reader.at == reader.bytes.len() {
+        Ok(fields)
+    } else {
+        Err("something follows the JSON value")
+    }
 }
 
 struct Reader<'a> {
@@ -229,9 +233,30 @@ mod tests {
     #[test]
     fn what_is_no_json_is_told() {
         for text in [
-            "", " ", "{", "}", "[1,]", "{\"a\"}", "{\"a\":1,}", "{a:1}", "01", "1.", "-", "1e", "+1",
-            "tru", "nulll", "\"\n\"", "\"\\x\"", "\"\\ud800\"", "\"\\u12\"", "\"\\u+123\"", "\"", "1 2",
-            "\"\\ud800\\u0041\"", "\"\\u00é\"",
+            "",
+            " ",
+            "{",
+            "}",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            "+1",
+            "tru",
+            "nulll",
+            "\"\n\"",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\u12\"",
+            "\"\\u+123\"",
+            "\"",
+            "1 2",
+            "\"\\ud800\\u0041\"",
+            "\"\\u00é\"",
         ] {
             assert!(fields(text).is_err(), "{text:?}");
         }

@@ -200,7 +200,7 @@
 //! | [`account`] | money that somebody owns: deposits, charges, holds, payouts, transfers |
 //! | [`flow`] | a total that accrues to somebody over time |
 //! | [`ticket`], [`token`] | things that exist once and are claimed once, and what proves a claim |
-//! | [`drop`] | a limited stock that a crowd claims from |
+//! | [`drop`](mod@drop) | a limited stock that a crowd claims from |
 //! | [`record`] | JSON values under keys, indexed and with a life |
 //! | [`source`] | how far a reader of something outside has come |
 //! | [`call`] | what every operation gives, and what may be said of it |

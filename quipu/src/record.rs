@@ -8,6 +8,7 @@ use quipu_core::records::Corrupt;
 use quipu_core::shard::{Ask, Reading};
 use quipu_core::words::{Code, Fact, Id, Name, Timestamp};
 
+use crate::blocking;
 use crate::book::Book;
 use crate::call::{Asked, Call, Order, Read};
 use crate::error::Error;
@@ -223,8 +224,8 @@ pub struct CollectionView {
     pub id: Id,
     /// The indexed fields.
     pub indexes: Vec<Id>,
-    /// Whether a record was put since it was defined.
-    pub used: bool,
+    /// Whether it was defined, as against made by the first put.
+    pub is_defined: bool,
 }
 
 impl Kind for collection::Collection {
@@ -233,7 +234,7 @@ impl Kind for collection::Collection {
     fn view(parts: Parts<Self>) -> CollectionView {
         let Parts { name, head, .. } = parts;
         let indexes = head.indexes.names().collect();
-        CollectionView { id: name.id, indexes, used: head.used }
+        CollectionView { id: name.id, indexes, is_defined: head.era > 0 }
     }
 }
 
@@ -254,38 +255,40 @@ impl Collection {
         List::of_collection(&self.book, self.id.clone())
     }
 
-    /// Says which top-level fields are indexed. While records may be in it: `wrong_state`; see
-    /// [`define_anew`](Self::define_anew).
-    pub fn define<F: Given<Id>>(
-        &self,
-        fields: impl IntoIterator<Item = F>,
-    ) -> Call<CollectionView> {
-        let fields: Result<Vec<Id>, Error> = fields.into_iter().map(Given::word).collect();
-        let command = fields.map(|indexes| collection::Command::Define { indexes });
-        self.call(command)
-    }
-
-    /// The same for a collection in which records have been. It looks whether there are any now:
-    /// while there are, and where one is put meanwhile, it is refused with `wrong_state`.
-    pub async fn define_anew<F: Given<Id>>(
+    /// Says which top-level fields are indexed, while no record is in it: `wrong_state` where one
+    /// is, or is put meanwhile. The same definition again changes nothing.
+    pub async fn define<F: Given<Id>>(
         &self,
         fields: impl IntoIterator<Item = F>,
     ) -> Result<Outcome<CollectionView>, Error> {
-        let define = self.define(fields);
-        let reset = match self.call(Ok(collection::Command::Reset)).await? {
-            // There is none yet.
-            Outcome::Refused(refused) if refused.code == Code::NotFound => return define.await,
+        let fields = fields.into_iter().map(Given::word).collect::<Result<Vec<Id>, Error>>()?;
+        let seen = self.get().await?;
+        let is_same = seen.as_ref().is_some_and(|seen| seen.is_defined && seen.indexes == fields);
+        let define = self.call(collection::Command::Define { indexes: fields });
+        // Where there is none, no record was ever put.
+        if seen.is_none() || is_same {
+            return define.await;
+        }
+        // It does not know its records. So uses are noted from here on, and refuse the definition;
+        // and what was put before is looked for.
+        let reset = match self.call(collection::Command::Reset).await? {
             Outcome::Refused(refused) => return Ok(Outcome::Refused(refused)),
             Outcome::Done(reset) => reset,
         };
-        let mut records = self.records();
-        if records.next().await?.is_none() {
-            // A put since the reset is a use, which refuses this.
+        if self.records().next().await?.is_none() {
             return define.await;
         }
         let (code, fact, leg, replayed) = (Code::WrongState, Fact::None, None, false);
         let (position, at, version) = (reset.position, reset.at, reset.version);
         Ok(Outcome::Refused(Refused { code, fact, leg, position, at, version, replayed }))
+    }
+
+    /// The same on a thread that no runtime runs its tasks on.
+    pub fn define_blocking<F: Given<Id>>(
+        &self,
+        fields: impl IntoIterator<Item = F>,
+    ) -> Result<Outcome<CollectionView>, Error> {
+        blocking::wait(self.define(fields))
     }
 
     /// Reads it.
@@ -295,8 +298,8 @@ impl Collection {
         })
     }
 
-    fn call(&self, command: Result<collection::Command, Error>) -> Call<CollectionView> {
-        Call::new::<collection::Collection>(&self.book, self.id.clone(), command, |shown| {
+    fn call(&self, command: collection::Command) -> Call<CollectionView> {
+        Call::new::<collection::Collection>(&self.book, self.id.clone(), Ok(command), |shown| {
             shown.view::<collection::Collection>()
         })
     }

@@ -150,7 +150,8 @@ impl<'a> Answered<'a> {
     }
 
     fn value<T>(&self, index: usize, shows: Shows<T>) -> Result<T, Error> {
-        let (name, leg) = self.names.get(index).zip(self.legs.get(index)).ok_or(Corrupt::Missing)?;
+        let (name, leg) =
+            self.names.get(index).zip(self.legs.get(index)).ok_or(Corrupt::Missing)?;
         let (at, secret) = (self.outcome.at, self.book.ledger().secret());
         let shown = Shown { name, position: leg.position, at, secret, pieces: leg.pieces };
         Ok(shows.0(&shown)?)
@@ -354,7 +355,11 @@ pub(crate) async fn ask_together(
         Told::Done(outcome) => Ok(Told::Done(outcome)),
         Told::Refused(mut refused) => {
             refused.leg = refused.leg.map(|leg| leg.saturating_sub(skipped));
-            if refused.is_about_the_ask() { Err(refused.into()) } else { Ok(Told::Refused(refused)) }
+            if refused.is_about_the_ask() {
+                Err(refused.into())
+            } else {
+                Ok(Told::Refused(refused))
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The disk that fails on purpose, and what drives a ledger over it.
+//! The disk that fails on purpose, and the auditor of what callers were told.
 //!
 //! Everything here is plain calls without a clock, and what is drawn is drawn from a seed: one
 //! seed is one run, on every machine.
 
+pub mod audit;
 pub mod disk;
 mod random;
 

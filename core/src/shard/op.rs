@@ -62,8 +62,9 @@ pub(super) enum Step {
     Waits,
 }
 
-/// The most legs of one transaction.
-pub const LEGS_MAX: usize = 10_000;
+/// The most legs of one transaction: ten thousand that a caller names, and the two that come
+/// with them, of a key and of a source.
+pub const LEGS_MAX: usize = 10_002;
 
 /// The most bytes of one entry.
 pub const ENTRY_BYTES_MAX: usize = 8 << 20;

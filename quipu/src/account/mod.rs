@@ -6,10 +6,12 @@ mod payouts;
 mod view;
 
 pub use holds::Hold;
-pub use options::{Changing, Entry, Holding, Opening};
-pub use payouts::{Leased, Payout};
+pub use options::{Changing, Entry, Holding, Opening, Withdrawing};
+pub use payouts::{Leased, Payout, Payouts};
 pub use quipu_core::machines::account::{HoldState, SpendCap, State, WithdrawalState};
-pub use view::{Charge, Deposit, HoldView, Refund, Spending, Transfer, View, Withdrawal};
+pub use view::{
+    Charge, Charged, Deposit, HoldView, Refund, Secret, Spending, Transfer, View, Withdrawal,
+};
 
 use quipu_core::machine::ItemKey;
 use quipu_core::machines::account::{self as machine, Command, charge_key};
@@ -116,19 +118,18 @@ impl Account {
         charge: impl Given<Id>,
         amount: Result<Option<Amount>, Error>,
     ) -> Call<Refund> {
-        let command = charge.word().and_then(|charge| {
-            Ok(Command::Refund { charge, amount: amount? })
-        });
+        let command =
+            charge.word().and_then(|charge| Ok(Command::Refund { charge, amount: amount? }));
         self.call(command, Refund::shape)
     }
 
     /// Reads how much of a charge was given back.
-    pub fn charged(&self, charge: impl Given<Id>) -> Read<view::Charged> {
+    pub fn charged(&self, charge: impl Given<Id>) -> Read<Charged> {
         let (id, keys) = match self.item_of(charge, machine::CHARGE_LETTER, charge_key) {
             Ok((id, keys)) => (Ok(id), keys),
             Err(error) => (Err(error), Vec::new()),
         };
-        Read::new::<machine::Account>(&self.book, id, keys, view::Charged::shape)
+        Read::new::<machine::Account>(&self.book, id, keys, Charged::shape)
     }
 
     /// Money is set aside, for ever or for [a while](Call::expires_in_seconds). Refused as a charge
@@ -156,13 +157,10 @@ impl Account {
         &self,
         amount: impl Given<Amount>,
         destination: impl Into<String>,
-    ) -> Call<Withdrawal> {
+    ) -> Call<Withdrawal, Withdrawing> {
         let destination = destination.into();
-        let command = amount.word().map(|amount| Command::Withdraw {
-            amount,
-            destination,
-            secret: None,
-        });
+        let command =
+            amount.word().map(|amount| Command::Withdraw { amount, destination, secret: None });
         self.call(command, Withdrawal::shape)
     }
 
@@ -180,7 +178,11 @@ impl Account {
 
     /// Money goes to another account of the book, in the same asset. Refused as a charge of this
     /// account is, or as a deposit of the other one; `asset_mismatch`.
-    pub fn transfer(&self, to: impl Given<Id>, amount: impl Given<Amount>) -> Call<Transfer> {
+    pub fn transfer(
+        &self,
+        to: impl Given<Id>,
+        amount: impl Given<Amount>,
+    ) -> Call<Transfer, Entry> {
         let command = to.word().and_then(|to| {
             let metadata = Metadata::default();
             Ok(Command::Transfer { to, amount: amount.word()?, metadata })
@@ -225,4 +227,3 @@ impl Account {
         Ok((self.id.clone()?, position.map(key).into_iter().collect()))
     }
 }
-

@@ -3,7 +3,7 @@
 use quipu_core::machines::account::{Account, Command, SpendCap};
 use quipu_core::words::{Amount, Id, Metadata, Period, Signed, Timestamp};
 
-use super::{HoldView, View};
+use super::{Charge, Deposit, HoldView, View, Withdrawal};
 use crate::call::Call;
 use crate::words::Given;
 
@@ -23,8 +23,12 @@ use crate::words::Given;
 /// ```
 pub enum Opening {}
 
-/// What may be said of a deposit or a charge: a reference, metadata.
+/// What may be said of a deposit, a charge or a transfer: metadata, and a reference but for a
+/// transfer.
 pub enum Entry {}
+
+/// What may be said of a withdrawal: a secret.
+pub enum Withdrawing {}
 
 /// What may be said when money is set aside: for how long.
 pub enum Holding {}
@@ -85,24 +89,49 @@ impl Call<View, Opening> {
     }
 }
 
+macro_rules! references {
+    ($($of:ty)*) => {$(
+        impl Call<$of, Entry> {
+            /// A name that no other of its kind on this account may have, for ever: the same one
+            /// again is refused with `already_exists`, and changes nothing.
+            pub fn reference(self, name: impl Given<Id>) -> Self {
+                self.alter::<Account>(|command| {
+                    if let Command::Deposit { reference, .. }
+                    | Command::Charge { reference, .. } = command
+                    {
+                        *reference = Some(name.word()?);
+                    }
+                    Ok(())
+                })
+            }
+        }
+    )*};
+}
+
+references!(Deposit Charge);
+
 impl<T: Send + 'static> Call<T, Entry> {
-    /// A name that no other of its kind on this account may have, for ever: the same one again is
-    /// refused with `already_exists`, and changes nothing.
-    pub fn reference(self, name: impl Given<Id>) -> Self {
+    /// What hangs on it.
+    pub fn metadata(self, pairs: Metadata) -> Self {
         self.alter::<Account>(|command| {
-            if let Command::Deposit { reference, .. } | Command::Charge { reference, .. } = command
+            if let Command::Deposit { metadata, .. }
+            | Command::Charge { metadata, .. }
+            | Command::Transfer { metadata, .. } = command
             {
-                *reference = Some(name.word()?);
+                *metadata = pairs;
             }
             Ok(())
         })
     }
+}
 
-    /// What hangs on it.
-    pub fn metadata(self, pairs: Metadata) -> Self {
+impl Call<Withdrawal, Withdrawing> {
+    /// What the payout worker needs to know and nobody else may. It is kept as it is given, so it
+    /// has to be encrypted already; a [lease](super::Payout::lease) shows it.
+    pub fn secret(self, encrypted: impl Into<Vec<u8>>) -> Self {
         self.alter::<Account>(|command| {
-            if let Command::Deposit { metadata, .. } | Command::Charge { metadata, .. } = command {
-                *metadata = pairs;
+            if let Command::Withdraw { secret, .. } = command {
+                *secret = Some(encrypted.into());
             }
             Ok(())
         })

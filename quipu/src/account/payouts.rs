@@ -1,8 +1,6 @@
 //! Payouts of an account: withdrawals on their way through a worker's hands.
 
-use quipu_core::machines::account::{
-    self as machine, Command, WITHDRAWAL_LETTER, withdrawal_key,
-};
+use quipu_core::machines::account::{self as machine, Command, WITHDRAWAL_LETTER, withdrawal_key};
 use quipu_core::words::{Id, Position};
 
 use super::{Account, Withdrawal};
@@ -52,10 +50,10 @@ impl Payout {
 
     /// A worker takes it on itself, for that many seconds, under a new fence.
     pub fn lease(&self, worker: impl Given<Id>, seconds: u64) -> Call<Withdrawal> {
-        let worker = worker.word();
-        self.call(worker.map(|worker| {
-            move |withdrawal| Command::Lease { withdrawal, worker, seconds }
-        }))
+        let command = self.id.clone().and_then(|withdrawal| {
+            Ok(Command::Lease { withdrawal, worker: worker.word()?, seconds })
+        });
+        self.account.call(command, Withdrawal::leased)
     }
 
     /// What its worker says of it, under the fence of the lease.
@@ -72,16 +70,15 @@ impl Payout {
     /// Reads it.
     pub fn get(&self) -> Read<Withdrawal> {
         let found = self.id.clone();
-        let found = found.and_then(|id| {
-            self.account.item_of(id, WITHDRAWAL_LETTER, withdrawal_key)
-        });
+        let found =
+            found.and_then(|id| self.account.item_of(id, WITHDRAWAL_LETTER, withdrawal_key));
         let (id, keys) = match found {
             Ok((id, keys)) => (Ok(id), keys),
             Err(error) => (Err(error), Vec::new()),
         };
         Read::new::<machine::Account>(&self.account.book, id, keys, |shown| {
             let items = shown.items::<machine::Account>()?;
-            Ok(items.into_iter().find_map(|(key, item)| Withdrawal::of(&key, item)))
+            Ok(items.into_iter().find_map(|(key, item)| Withdrawal::of(shown.name, &key, item)))
         })
     }
 
@@ -111,9 +108,11 @@ impl Leased {
 
     fn completed(&self, reference: Result<Option<Id>, Error>) -> Call<Withdrawal> {
         let fence = self.fence;
-        self.payout.call(reference.map(|reference| {
-            move |withdrawal| Command::Complete { withdrawal, fence, reference }
-        }))
+        self.payout.call(
+            reference.map(|reference| {
+                move |withdrawal| Command::Complete { withdrawal, fence, reference }
+            }),
+        )
     }
 
     /// The payout did not happen and will not: the money comes back.
@@ -134,3 +133,7 @@ impl Leased {
         self.payout.call(Ok(move |withdrawal| Command::Unknown { withdrawal, fence, error }))
     }
 }
+
+/// The payouts of all accounts of a book, as they are listed: see
+/// [`Book::payouts`](crate::Book::payouts).
+pub enum Payouts {}

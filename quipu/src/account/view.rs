@@ -6,7 +6,7 @@ use quipu_core::machines::account::{
     WITHDRAWAL_LETTER, WithdrawalState, metadata_key,
 };
 use quipu_core::records::Corrupt;
-use quipu_core::words::{Amount, Asset, Id, Metadata, Position, Signed, Timestamp};
+use quipu_core::words::{Amount, Asset, Id, Metadata, Name, Position, Signed, Timestamp};
 
 use crate::shown::{Kind, Parts, Shown, metadata_of};
 
@@ -255,6 +255,8 @@ impl HoldView {
 /// A withdrawal as it stood.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Withdrawal {
+    /// Whose it is.
+    pub account: Id,
     /// Its id, for [`Account::withdrawal`](super::Account::withdrawal).
     pub id: Id,
     /// How much.
@@ -275,17 +277,50 @@ pub struct Withdrawal {
     pub error: Option<String>,
     /// The provider's name for it.
     pub reference: Option<Id>,
+    /// What the worker needs to know and nobody else may. Only a [lease](super::Payout::lease)
+    /// shows it.
+    pub secret: Option<Secret>,
+}
+
+/// What a payout worker needs to know and nobody else may: encrypted by the caller, and gone once
+/// the payout is finished. [`Debug`](core::fmt::Debug) does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes, as they were given.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("Secret(…)")
+    }
 }
 
 impl Withdrawal {
-    pub(super) fn shape(shown: &Shown<'_>) -> Result<Self, Corrupt> {
+    /// What a lease shows: the secret as well.
+    pub(super) fn leased(shown: &Shown<'_>) -> Result<Self, Corrupt> {
         let (key, item) = shown.item::<machine::Account>()?;
-        Self::of(&key, item).ok_or(Corrupt::Tag)
+        let secret = match &item {
+            Item::Withdrawal(withdrawal) => withdrawal.secret.clone().map(Secret),
+            _ => None,
+        };
+        Ok(Self { secret, ..Self::of(shown.name, &key, item).ok_or(Corrupt::Tag)? })
     }
 
-    pub(crate) fn of(key: &ItemKey, item: Item) -> Option<Self> {
+    pub(super) fn shape(shown: &Shown<'_>) -> Result<Self, Corrupt> {
+        let (key, item) = shown.item::<machine::Account>()?;
+        Self::of(shown.name, &key, item).ok_or(Corrupt::Tag)
+    }
+
+    pub(crate) fn of(account: &Name, key: &ItemKey, item: Item) -> Option<Self> {
         let Item::Withdrawal(withdrawal) = item else { return None };
         Some(Self {
+            account: account.id.clone(),
             id: id_of(key, WITHDRAWAL_LETTER),
             amount: withdrawal.amount,
             state: withdrawal.state,
@@ -296,6 +331,7 @@ impl Withdrawal {
             lease_until: withdrawal.lease_until,
             error: withdrawal.error,
             reference: withdrawal.reference,
+            secret: None,
         })
     }
 }

@@ -45,7 +45,7 @@ pub enum Error {
     /// The history that was asked for is no longer kept; it begins here.
     #[error("the history that was asked for is no longer kept: it begins at position {0}")]
     Trimmed(Position),
-    /// The ledger was closed.
+    /// The ledger was closed, or its log has failed and nothing more will happen.
     #[error("the ledger is closed: nothing was done")]
     Closed,
     /// It could not be opened, closed, backed up or read.

@@ -15,8 +15,8 @@ use quipu_disk::RealDisk;
 use tokio::sync::watch;
 
 use super::{Inner, Ledger};
-use crate::directory;
 use crate::blocking::{self, beside};
+use crate::directory;
 use crate::error::{Error, OpenError};
 use crate::files::{Files, Options};
 use crate::manifest::{LedgerId, LogKind};

@@ -1,4 +1,17 @@
 //! The library as programs use it.
 
+mod accounts;
+mod blocking;
+mod copies;
+mod drops;
+mod flows;
+mod follow;
+mod ground;
+mod malformed;
 mod open;
 mod race;
+mod reads;
+mod records;
+mod retries;
+mod tickets;
+mod together;

@@ -1,9 +1,17 @@
 //! Opening, closing, opening again.
 
-use quipu::{KeyMaterial, Ledger, OpenError};
+use quipu::{Error, KeyMaterial, Ledger, OpenError, WhatToDo};
 use quipu_core::shard::{Ask, Reply};
 
 use crate::race::{claim, issue, read};
+
+/// Why it does not open.
+fn why(error: &Error) -> &OpenError {
+    match error {
+        Error::Open(why) => why.what(),
+        other => panic!("{other}"),
+    }
+}
 
 #[tokio::test]
 async fn what_was_claimed_is_claimed_after_a_clean_stop_and_after_none() {
@@ -30,7 +38,7 @@ async fn a_ledger_opens_once_and_again_when_it_is_closed() {
     let folder = tempfile::tempdir().expect("a folder");
     let ledger = Ledger::open(folder.path()).await.expect("it opens");
     let twice = Ledger::open(folder.path()).await.err().expect("it is open");
-    assert!(matches!(twice.what(), OpenError::InUse), "{twice}");
+    assert_eq!(why(&twice), &OpenError::InUse);
     let other = ledger.clone();
     ledger.close().await.expect("it stops");
     let late = other.ask(issue("seat")).await;
@@ -45,13 +53,14 @@ async fn the_secret_has_to_be_the_ledgers_own() {
     let open = |keys| Ledger::builder(folder.path()).keys(keys).open();
     open(KeyMaterial::Given([1; 32])).await.expect("it opens").close().await.expect("it stops");
     let wrong = open(KeyMaterial::Given([2; 32])).await.err().expect("another one");
-    assert!(matches!(wrong.what(), OpenError::WrongSecret), "{wrong}");
+    assert_eq!(why(&wrong), &OpenError::WrongSecret);
     let none = open(KeyMaterial::Beside).await.err().expect("none at all");
-    assert!(matches!(none.what(), OpenError::SecretElsewhere), "{none}");
+    assert_eq!(why(&none), &OpenError::SecretElsewhere);
     open(KeyMaterial::Given([1; 32])).await.expect("it opens");
     std::fs::remove_file(folder.path().join("SECRET")).expect("it is there");
     let gone = open(KeyMaterial::Given([1; 32])).await.err().expect("it is gone");
-    assert!(matches!(gone.what(), OpenError::NoSecret), "{gone}");
+    assert_eq!(why(&gone), &OpenError::NoSecret);
+    assert_eq!(gone.what_to_do(), WhatToDo::Repair);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

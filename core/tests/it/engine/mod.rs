@@ -1,7 +1,6 @@
 //! The engine around the machines: one driver, many orders.
 
 mod ahead;
-mod audit;
 mod cost;
 mod found;
 mod found_later;

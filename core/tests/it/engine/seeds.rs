@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::audit::{Audit, Expected, Sent};
 use super::history::histories_are_the_log;
 use super::lists::lists_are_the_log;
 use super::recovery::the_same_rows;
 use super::say::*;
+use quipu_core::commit::Published;
 use quipu_core::driver::{Driver, Filters, Move};
 use quipu_core::log::{Finish, Log, Reader};
 use quipu_core::machine::Machine;
@@ -18,7 +18,8 @@ use quipu_core::machines::source::{self, Source};
 use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::recovery::Limits;
 use quipu_core::shard::{Ask, CallId, Config, Key, Leg, Reply, Sweep};
-use quipu_core::words::{Id, Metadata, Name, Timestamp};
+use quipu_core::words::{Id, Metadata, Name, Position, Timestamp};
+use quipu_sim::audit::{Audit, Expected, Sent};
 
 /// A small generator: the same seed gives the same run on every machine.
 pub(crate) struct Dice(u64);
@@ -250,7 +251,8 @@ impl Run {
         let idle = self.driver().shards().iter().all(|shard| shard.is_idle());
         assert!(idle, "a shard still waits for something");
         let free = self.driver().ring_mut().free();
-        self.audit.room_is_back(free);
+        let whole = [(24, 200_000), (4_096, 64 << 20)];
+        assert!(whole.contains(&free), "the ring has {free:?} free, which is not all of it");
         self.read_everything();
         self.check_state();
         let driver = self.driver();
@@ -302,8 +304,11 @@ impl Run {
                 }
                 Reply::Failed(_) => self.tally.failed += 1,
             }
-            let driver = self.driver.as_ref().expect("a driver between crashes");
-            self.audit.answered(call, reply, driver.log());
+            let log = self.driver().log();
+            // What the log says, and not the engine.
+            let watermark = Position::new(log.bounds().1.get() - 1);
+            let durable = Published { watermark, now_limit: log.now_limit() };
+            self.audit.answered(call, reply, durable);
         }
     }
 
@@ -513,7 +518,7 @@ impl Run {
         let Some((who, planned, fence)) = known else {
             return (leg::<Account>(who, pay_out(value)), Expected::event("WithdrawalPlanned"));
         };
-        let position = quipu_core::words::Position::new;
+        let position = Position::new;
         let (withdrawal, error) = (Id::made('w', position(planned)), "no".to_owned());
         let fence = position(fence);
         let (command, text) = match self.dice.below(8) {
@@ -599,7 +604,7 @@ impl Run {
         } else {
             made[self.dice.below(made.len())]
         };
-        Id::made(letter, quipu_core::words::Position::new(position))
+        Id::made(letter, Position::new(position))
     }
 }
 

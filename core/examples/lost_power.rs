@@ -1,4 +1,4 @@
-//! The first claim: two people want one ticket, a deposit is sent twice, and the power goes.
+//! Lost power: two people want one ticket, a deposit is sent twice, and the power goes.
 //!
 //! Everything runs in memory, on one thread, one step at a time: the log and the store are the
 //! in-memory ones, and a crash loses what a power cut would lose.
