@@ -204,7 +204,10 @@ impl Events {
             let next = self.next.clone()?;
             // Asked before what is durable is looked at: behind that nothing more becomes so.
             let has_ended = *self.closed.borrow_and_update() || self.ledger.handle().has_failed();
-            let durable = self.published.borrow_and_update().watermark;
+            // Followers are told a moment after answers are let go. Whoever has an answer finds here
+            // what it rests on.
+            self.published.borrow_and_update();
+            let durable = self.ledger.durable().watermark;
             if next <= durable {
                 self.read_page(next, durable).await?;
             } else if !self.follows || *self.closed.borrow() {
