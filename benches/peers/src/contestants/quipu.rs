@@ -245,7 +245,7 @@ fn done(reply: Reply) -> Result<Outcome> {
 }
 
 fn all_done(replies: &[Reply]) -> Result<()> {
-    replies.iter().try_for_each(|reply| done(reply.clone()).map(std::mem::drop))
+    replies.iter().try_for_each(|reply| done(reply.clone()).map(drop))
 }
 
 /// What a reply says. Whose a ticket is that was refused is one more read.
