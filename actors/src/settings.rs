@@ -39,7 +39,7 @@ impl Default for Settings {
             ring_bytes: 32 << 20,
             turn_asks: 512,
             shard_polls: Duration::from_micros(200),
-            committer_polls: Duration::from_micros(200),
+            committer_polls: Duration::from_micros(20),
             seal_after: Duration::from_millis(20),
             checkpoint_bytes: 32 << 20,
             loaders: 2,
