@@ -81,7 +81,7 @@ async fn a_transaction_of_many_legs_says_which_changed_something() -> Result<(),
     }
     assert_eq!(keys.len(), 1_000);
 
-    let too_many = book.transaction().all((0..10_001).map(put)).await.expect_err("too many");
+    let too_many = book.transaction().all((0..10_003).map(put)).await.expect_err("too many");
     assert_eq!(too_many.what_to_do(), WhatToDo::Fix, "{too_many}");
     let none = book.transaction().await.expect_err("none");
     assert_eq!(none.what_to_do(), WhatToDo::Fix);
