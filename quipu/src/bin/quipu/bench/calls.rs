@@ -14,7 +14,7 @@ use super::report::{Measured, Report};
 use super::{Arguments, ledger};
 
 pub(super) fn run(arguments: &Arguments, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    for tasks in [1, 64] {
+    for &tasks in &arguments.tasks {
         let ((took, lasted), place) = (same_thread(arguments, tasks)?, "on the shard's thread");
         report.add(&measured(place, tasks, took, lasted));
         let ((took, lasted), place) = (foreign(arguments, tasks)?, "on other threads");

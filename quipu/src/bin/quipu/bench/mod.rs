@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// How many accounts transfers go between.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(2..))]
     accounts: u64,
+    /// How many tasks make single calls.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 64])]
+    tasks: Vec<usize>,
     /// Print results as JSON.
     #[arg(long)]
     json: bool,
