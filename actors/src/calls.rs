@@ -94,10 +94,12 @@ impl Calls {
     /// Answers a call. Whether its caller still waits makes no difference.
     pub(crate) fn answer(&mut self, call: CallId, reply: Reply) {
         let Some(Open { waits, came }) = self.open.remove(place(call)) else { return };
-        self.left.0 += 1;
         self.left.1 += came.weight;
         match waits {
-            Waits::One(tell) => drop(tell.send(reply)),
+            Waits::One(tell) => {
+                self.left.0 += 1;
+                drop(tell.send(reply));
+            }
             Waits::Part { part, place } => {
                 let Some(of) = self.parts.get_mut(part) else { return };
                 of.replies[place as usize] = Some(reply);
@@ -105,6 +107,7 @@ impl Calls {
                 if of.missing == 0
                     && let Some(of) = self.parts.remove(part as usize)
                 {
+                    self.left.0 += 1;
                     drop(of.tell.send(of.replies.into_iter().flatten().collect()));
                 }
             }

@@ -47,25 +47,32 @@ impl Handle {
     }
 
     /// Asks for several things that have nothing to do with each other: each happens or is refused
-    /// by itself, and the answers come in the order of the asks. All of them are let in, or none.
+    /// by itself, and the answers come in the order of the asks. All of them are let in, or none. On
+    /// each shard they are one call, so that many of them are bounded by their bytes.
     pub fn ask_all(&self, asks: Vec<Ask>) -> Answers {
         let count = asks.len();
         if count == 0 {
             return Answers(Parts::Ready(Some(Vec::new())));
         }
+        let shards = self.shared.doors.len();
+        let mut parts: Vec<(Vec<usize>, Vec<Ask>)> = vec![Default::default(); shards];
         let bytes = asks.iter().map(weight).sum();
-        if let Err(fault) = self.enter(count as u64, bytes) {
+        if shards == 1 {
+            parts[0].1 = asks;
+        } else {
+            for (place, ask) in asks.into_iter().enumerate() {
+                let part = &mut parts[ask.home(shards)];
+                part.0.push(place);
+                part.1.push(ask);
+            }
+        }
+        let calls = parts.iter().filter(|(_, asks)| !asks.is_empty()).count();
+        if let Err(fault) = self.enter(calls as u64, bytes) {
             return Answers(Parts::Ready(Some(vec![Reply::Failed(fault); count])));
         }
-        let shards = self.shared.doors.len();
         if shards == 1 {
+            let (_, asks) = parts.swap_remove(0);
             return Answers(Parts::One(self.put_part(0, asks), count));
-        }
-        let mut parts: Vec<(Vec<usize>, Vec<Ask>)> = vec![Default::default(); shards];
-        for (place, ask) in asks.into_iter().enumerate() {
-            let part = &mut parts[ask.home(shards)];
-            part.0.push(place);
-            part.1.push(ask);
         }
         let parts = parts.into_iter().enumerate().filter(|(_, (places, _))| !places.is_empty());
         let waits = parts.map(|(shard, (places, asks))| (places, self.put_part(shard, asks)));
@@ -74,11 +81,11 @@ impl Handle {
     }
 
     fn put_part(&self, shard: usize, asks: Vec<Ask>) -> oneshot::Receiver<Vec<Reply>> {
-        let (count, bytes) = (asks.len() as u64, asks.iter().map(weight).sum());
+        let bytes = asks.iter().map(weight).sum();
         let (tell, waits) = oneshot::channel();
         let door = &self.shared.doors[shard];
         if let Err(Call::Many(asks, tell)) = door.calls.put(Call::Many(asks, tell)) {
-            self.shared.gate.leave(count, bytes);
+            self.shared.gate.leave(1, bytes);
             let stopping = vec![Reply::Failed(Fault::Stopping); asks.len()];
             drop(tell.send(stopping));
         }

@@ -346,7 +346,7 @@ impl Pump {
 
     fn tell_gate(&mut self) {
         let (calls, bytes) = self.calls.take_left();
-        if calls > 0 {
+        if calls > 0 || bytes > 0 {
             self.shared.gate.leave(calls, bytes);
         }
     }

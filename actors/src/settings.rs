@@ -5,9 +5,11 @@ use core::time::Duration;
 /// The bounds and choices of an engine. Whatever goes beyond a bound is refused, or waits.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The calls that may be under way; one more is `overloaded`.
+    /// The calls that may be under way; one more is `overloaded`. Asks that come together are one
+    /// call on each shard. The more there may be, the longer each of them waits when all come at
+    /// once.
     pub calls_max: u64,
-    /// The bytes of commands that may be under way.
+    /// The bytes of commands that may be under way, each with 256 for what comes with it.
     pub calls_bytes_max: u64,
     /// The events that may wait for the log. Never less than the largest transaction takes.
     pub ring_slots: u64,
@@ -33,7 +35,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            calls_max: 65_536,
+            calls_max: 512,
             calls_bytes_max: 64 << 20,
             ring_slots: 1 << 20,
             ring_bytes: 32 << 20,

@@ -4,6 +4,7 @@ mod asks;
 mod batches;
 mod calls;
 mod disk;
+mod overload;
 mod report;
 
 use std::error::Error;
@@ -55,6 +56,8 @@ enum Work {
     Inserts,
     /// Single claims of one drop, from 1 and from 64 tasks.
     Calls,
+    /// Single claims of one drop from four times as many tasks as are let in.
+    Overload,
 }
 
 /// Runs what was asked for, and prints what came of it.
@@ -70,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             Work::Drop => batches::drop(arguments, &mut report)?,
             Work::Inserts => batches::inserts(arguments, &mut report)?,
             Work::Calls => calls::run(arguments, &mut report)?,
+            Work::Overload => overload::run(arguments, &mut report)?,
         }
     }
     report.end();

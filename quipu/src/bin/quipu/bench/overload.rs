@@ -1,0 +1,87 @@
+//! Four times as many callers as are let in: what becomes of those who are, and of the ledger.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use quipu::Ledger;
+use quipu_core::shard::Reply;
+use quipu_core::words::Fault;
+
+use super::asks::{all_done, claim_drop, create_drop};
+use super::report::{Measured, Report};
+use super::{Arguments, ledger};
+
+/// As many as a ledger serves without anybody waiting long.
+const AT_EASE: usize = 64;
+/// Four times as many as it lets in.
+const CROWD: usize = 2_048;
+/// How long a caller waits that was told to come later.
+const LATER: Duration = Duration::from_millis(1);
+/// How long the ledger is at ease, before and behind.
+const EASE: Duration = Duration::from_secs(5);
+
+pub(super) fn run(arguments: &Arguments, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let (_folder, builder) = ledger(arguments)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_time().build()?.block_on(async {
+        let ledger = builder.open().await?;
+        all_done(&[ledger.ask(create_drop()).await])?;
+        let next = Arc::new(AtomicU64::new(0));
+        let parts = [
+            ("before", AT_EASE, EASE),
+            ("overload", CROWD, arguments.lasts()),
+            ("after", AT_EASE, EASE),
+        ];
+        for (when, tasks, lasts) in parts {
+            let begun = Instant::now();
+            let running: Vec<_> = (0..tasks)
+                .map(|_| tokio::spawn(claim_for(ledger.clone(), lasts, Arc::clone(&next))))
+                .collect();
+            let (mut took, mut later) = (Vec::new(), Vec::new());
+            for task in running {
+                let (mut answered, mut turned) = task.await??;
+                took.append(&mut answered);
+                later.append(&mut turned);
+            }
+            later.sort_unstable();
+            took.sort_unstable();
+            let told = later.get(later.len() * 99 / 100).map_or(0, Duration::as_micros);
+            let turned = later.len();
+            let what =
+                format!("{when}: {tasks} tasks, {turned} overloaded, told in {told} µs (p99)");
+            let (answers, lasted) = (took.len() as u64, begun.elapsed());
+            report.add(&Measured {
+                what,
+                answers,
+                lasted,
+                took,
+                worst_second: None,
+                log_bytes: None,
+            });
+        }
+        ledger.close().await?;
+        Ok(())
+    })
+}
+
+/// How long claims took that were let in, and how long it took to be told of the others.
+type Took = (Vec<Duration>, Vec<Duration>);
+
+/// Claims for so long.
+async fn claim_for(ledger: Ledger, lasts: Duration, next: Arc<AtomicU64>) -> Result<Took, String> {
+    let (begun, mut took, mut later) = (Instant::now(), Vec::new(), Vec::new());
+    while begun.elapsed() < lasts {
+        let sent = Instant::now();
+        match ledger.ask(claim_drop(next.fetch_add(1, Ordering::Relaxed))).await {
+            Reply::Done(_) => took.push(sent.elapsed()),
+            Reply::Failed(Fault::Overloaded) => {
+                later.push(sent.elapsed());
+                tokio::time::sleep(LATER).await;
+            }
+            reply => return Err(format!("an answer was no yes: {reply:?}")),
+        }
+    }
+    Ok((took, later))
+}
