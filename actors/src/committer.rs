@@ -17,6 +17,13 @@ use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::shared::{Handed, Shared};
 
+/// The longest that a frame is held back for rows that wait in memory, short of all that may.
+const HELD_BACK_MAX: Duration = Duration::from_secs(1);
+
+/// What lies between two frames of a busy ledger at most. More is somebody's pause, and held
+/// against nobody.
+const BETWEEN_FRAMES_MAX: Duration = Duration::from_millis(50);
+
 /// How long to wait until a full disk is asked again.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(250);
 
@@ -37,6 +44,8 @@ pub(crate) struct Work<L, S> {
     pub(crate) handed: Vec<Handed>,
     /// When the frames under way were given to the log.
     pub(crate) begun: std::collections::VecDeque<Instant>,
+    /// When the last frame landed.
+    pub(crate) landed: Instant,
     /// The store has said that it takes no further checkpoint.
     pub(crate) store_failed: bool,
     pub(crate) latched: bool,
@@ -315,11 +324,21 @@ impl<L: Log, S: Store> Work<L, S> {
         }
     }
 
-    /// Waits for the checkpoint under way where so many rows are in memory that no more may come.
+    /// Waits where more rows are in memory than a checkpoint should find: the longer, the nearer
+    /// they come to twice as many, so that callers see a slower ledger and not one that stands
+    /// still. At twice as many it waits for the checkpoint under way.
     fn hold_back(&mut self) {
-        let pending = self.store.pending_bytes();
+        let (pending, most) = (self.store.pending_bytes(), self.settings.checkpoint_bytes);
         self.shared.gauges.pending_bytes.set(pending as f64);
-        if pending < 2 * self.settings.checkpoint_bytes {
+        let since = core::mem::replace(&mut self.landed, Instant::now());
+        if pending < 2 * most {
+            if pending > most && self.checkpoints.is_running() {
+                let over = (pending - most) as f64 / most as f64;
+                let took = self.landed.duration_since(since);
+                let wait = took.min(BETWEEN_FRAMES_MAX).mul_f64(4.0 * over / (1.0 - over));
+                std::thread::sleep(wait.min(HELD_BACK_MAX));
+                self.landed = Instant::now();
+            }
             return;
         }
         if let Some(ended) = self.checkpoints.wait() {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 use actix::prelude::*;
 use quipu_core::commit::{Committer, Published};
@@ -117,6 +118,7 @@ impl<L: Log + Send + 'static, S: Store + Send + 'static> Engine<L, S> {
             checkpoints: Checkpoints::start(&shared)?,
             handed: Vec::new(),
             begun: VecDeque::new(),
+            landed: Instant::now(),
             store_failed: false,
             latched: false,
             is_full: false,
