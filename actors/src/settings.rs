@@ -7,7 +7,7 @@ use core::time::Duration;
 pub struct Settings {
     /// The calls that may be under way; one more is `overloaded`. Asks that come together are one
     /// call on each shard. The more there may be, the longer each of them waits when all come at
-    /// once.
+    /// once: 128 for each core of the machine unless said otherwise.
     pub calls_max: u64,
     /// The bytes of commands that may be under way, each with 256 for what comes with it.
     pub calls_bytes_max: u64,
@@ -35,7 +35,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            calls_max: 512,
+            calls_max: 128
+                * std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
             calls_bytes_max: 64 << 20,
             ring_slots: 1 << 20,
             ring_bytes: 32 << 20,
