@@ -29,8 +29,9 @@ pub(crate) struct Arguments {
     /// what is measured: a folder in memory measures nothing.
     #[arg(long, default_value = ".")]
     below: PathBuf,
-    /// The memory that a ledger may take, in MiB.
-    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(32..))]
+    /// The memory that a ledger may take, in MiB. With less than 512 the batches that are under way
+    /// here are more than it lets in.
+    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(512..))]
     memory: u64,
     /// How many shards; the default of a ledger unless said otherwise.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
