@@ -90,7 +90,7 @@ fn checkpoint() {
 
 #[test]
 fn a_checkpoint_under_way_hides_no_row_and_shows_none_twice() {
-    holds("checkpoint", 3, 2_541, checkpoint);
+    holds("checkpoint", 3, 1_668, checkpoint);
 }
 
 #[test]
