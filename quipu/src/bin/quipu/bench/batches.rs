@@ -12,6 +12,7 @@ use super::asks::{
     all_done, claim, claim_drop, create_drop, id, issue, mixed, open_account, transfer,
 };
 use super::report::{Measured, Report};
+use super::times::Times;
 use super::{Arguments, ledger};
 
 const BATCH: u64 = 8_192;
@@ -29,7 +30,7 @@ fn measure(
 ) -> Result<Measured, Box<dyn Error>> {
     let (begun, mut batch, mut answers) = (Instant::now(), 0, 0_u64);
     let mut under_way: VecDeque<(Instant, Answers)> = VecDeque::new();
-    let mut took = Vec::new();
+    let mut took = Times::default();
     let mut seconds = vec![0_u64; lasts.as_secs() as usize];
     while begun.elapsed() < lasts || !under_way.is_empty() {
         while begun.elapsed() < lasts && under_way.len() < UNDER_WAY {
@@ -40,13 +41,12 @@ fn measure(
         let Some((sent, waits)) = under_way.pop_front() else { break };
         let replies = waits.wait();
         all_done(&replies)?;
-        took.push(sent.elapsed());
+        took.record(sent.elapsed());
         answers += replies.len() as u64;
         if let Some(second) = seconds.get_mut(begun.elapsed().as_secs() as usize) {
             *second += replies.len() as u64;
         }
     }
-    took.sort_unstable();
     let worst_second = seconds.iter().min().copied();
     let lasted = begun.elapsed();
     Ok(Measured { what: what.to_owned(), answers, lasted, took, worst_second, log_bytes: None })
@@ -118,13 +118,20 @@ pub(super) fn inserts(arguments: &Arguments, report: &mut Report) -> Result<(), 
     let (_folder, builder) = ledger(arguments)?;
     let ledger = block_on(builder.open())??;
     let name = |number: u64| id(&format!("{:016x}", mixed(number)));
+    for first in (0..arguments.tickets).step_by(BATCH as usize) {
+        // Numbers from the other end: those that are measured are new.
+        let last = (first + BATCH).min(arguments.tickets);
+        let asks = (first..last).map(|number| issue(name(!number), None)).collect();
+        all_done(&ledger.ask_all(asks).wait())?;
+    }
     let key = |number: u64| Key::new(&format!("key-{number:016x}")).ok();
     let half = BATCH / 2;
-    let what = format!("new tickets and claims with keys, batches of {BATCH}");
+    let before = arguments.tickets;
+    let what = format!("new tickets and claims with keys, batches of {BATCH}, beside {before}");
     let measured = measure(&what, &ledger, arguments.lasts(), |batch| {
         let new = (batch * half..(batch + 1) * half).map(|n| issue(name(n), key(2 * n)));
-        let before = batch.saturating_sub(1) * half..batch * half;
-        let claims = before.map(|n| claim(name(n), id("someone"), key(2 * n + 1)));
+        let issued = batch.saturating_sub(1) * half..batch * half;
+        let claims = issued.map(|n| claim(name(n), id("someone"), key(2 * n + 1)));
         new.chain(claims).collect()
     })?;
     report.add(&measured);

@@ -11,10 +11,11 @@ use quipu::Ledger;
 
 use super::asks::{all_done, claim_drop, create_drop};
 use super::report::{Measured, Report};
+use super::times::Times;
 use super::{Arguments, ledger};
 
 pub(super) fn run(arguments: &Arguments, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    for &tasks in &arguments.tasks {
+    for tasks in arguments.tasks.iter().map(|tasks| usize::from(*tasks)) {
         let ((took, lasted), place) = (same_thread(arguments, tasks)?, "on the shard's thread");
         report.add(&measured(place, tasks, took, lasted));
         let ((took, lasted), place) = (foreign(arguments, tasks)?, "on other threads");
@@ -23,10 +24,9 @@ pub(super) fn run(arguments: &Arguments, report: &mut Report) -> Result<(), Box<
     Ok(())
 }
 
-fn measured(place: &str, tasks: usize, mut took: Vec<Duration>, lasted: Duration) -> Measured {
-    took.sort_unstable();
+fn measured(place: &str, tasks: usize, took: Times, lasted: Duration) -> Measured {
     let what = format!("single claims, {tasks} tasks {place}");
-    let answers = took.len() as u64;
+    let answers = took.len();
     Measured { what, answers, lasted, took, worst_second: None, log_bytes: None }
 }
 
@@ -34,20 +34,24 @@ async fn claim_for(
     ledger: &Ledger,
     lasts: Duration,
     mut next: impl FnMut() -> u64,
-) -> Result<Vec<Duration>, String> {
-    let (begun, mut took) = (Instant::now(), Vec::new());
+) -> Result<Times, String> {
+    let (begun, mut took) = (Instant::now(), Times::default());
     while begun.elapsed() < lasts {
         let sent = Instant::now();
         all_done(&[ledger.ask(claim_drop(next())).await])?;
-        took.push(sent.elapsed());
+        took.record(sent.elapsed());
     }
     Ok(took)
 }
 
-type Took = (Vec<Duration>, Duration);
+type Took = (Times, Duration);
 
 fn same_thread(arguments: &Arguments, tasks: usize) -> Result<Took, Box<dyn Error>> {
     let (_folder, builder) = ledger(arguments)?;
+    // Everybody is let in: what a crowd meets is another work.
+    let builder = builder.tune(move |settings| {
+        settings.calls_max = settings.calls_max.max(tasks as u64);
+    });
     let lasts = arguments.lasts();
     actix::System::new().block_on(async move {
         let ledger = builder.on_this_thread().open().await?;
@@ -61,9 +65,9 @@ fn same_thread(arguments: &Arguments, tasks: usize) -> Result<Took, Box<dyn Erro
                 tokio::task::spawn_local(async move { claim_for(&ledger, lasts, count).await })
             })
             .collect();
-        let mut took = Vec::new();
+        let mut took = Times::default();
         for task in running {
-            took.append(&mut task.await??);
+            took.add(&task.await??);
         }
         let lasted = begun.elapsed();
         ledger.close().await?;
@@ -73,6 +77,10 @@ fn same_thread(arguments: &Arguments, tasks: usize) -> Result<Took, Box<dyn Erro
 
 fn foreign(arguments: &Arguments, tasks: usize) -> Result<Took, Box<dyn Error>> {
     let (_folder, builder) = ledger(arguments)?;
+    // Everybody is let in: what a crowd meets is another work.
+    let builder = builder.tune(move |settings| {
+        settings.calls_max = settings.calls_max.max(tasks as u64);
+    });
     let lasts = arguments.lasts();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     runtime.block_on(async move {
@@ -87,9 +95,9 @@ fn foreign(arguments: &Arguments, tasks: usize) -> Result<Took, Box<dyn Error>> 
                 tokio::spawn(async move { claim_for(&ledger, lasts, count).await })
             })
             .collect();
-        let mut took = Vec::new();
+        let mut took = Times::default();
         for task in running {
-            took.append(&mut task.await??);
+            took.add(&task.await??);
         }
         let lasted = begun.elapsed();
         ledger.close().await?;

@@ -9,6 +9,8 @@ use quipu_core::words::{Position, Timestamp};
 use quipu_disk::RealDisk;
 use quipu_log_file::{FileLog, LogId, Settings};
 
+use super::times::Times;
+
 /// For how long each size is written.
 const LASTS: Duration = Duration::from_secs(2);
 
@@ -26,9 +28,9 @@ pub(super) fn measure(folder: &tempfile::TempDir) -> Result<Disk, Box<dyn Error>
     let settings = Settings { segment_bytes_min: 64 << 20, ..Settings::default() };
     let mut log = FileLog::create(disk, Path::new(""), LogId([1; 16]), &settings)?;
     let epoch = log.take_epoch()?;
-    let mut write = |len: usize| -> Result<(Vec<Duration>, Duration), Box<dyn Error>> {
+    let mut write = |len: usize| -> Result<(Times, Duration), Box<dyn Error>> {
         while log.tend()? {}
-        let (begun, mut took) = (Instant::now(), Vec::new());
+        let (begun, mut took) = (Instant::now(), Times::default());
         while begun.elapsed() < LASTS {
             let first = log.bounds().1;
             let now = Timestamp::from_ms(0);
@@ -38,19 +40,17 @@ pub(super) fn measure(folder: &tempfile::TempDir) -> Result<Disk, Box<dyn Error>
             let frame = Frame { epoch, first, events: 1, now, now_limit: now, watermark, bytes };
             log.append(frame)?;
             match log.wait() {
-                Some(Finish::Durable) => took.push(each.elapsed()),
+                Some(Finish::Durable) => took.record(each.elapsed()),
                 end => return Err(format!("an append ended as {end:?}").into()),
             }
         }
-        let lasted = begun.elapsed();
-        took.sort_unstable();
-        Ok((took, lasted))
+        Ok((took, begun.elapsed()))
     };
     let (small, _) = write(96)?;
     let (large, lasted) = write(1 << 20)?;
     Ok(Disk {
-        p50: small[small.len() / 2],
-        p99: small[small.len() * 99 / 100],
+        p50: small.within(0.5),
+        p99: small.within(0.99),
         bytes_a_second: (large.len() << 20) as f64 / lasted.as_secs_f64(),
     })
 }

@@ -6,6 +6,7 @@ mod calls;
 mod disk;
 mod overload;
 mod report;
+mod times;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
     below: PathBuf,
     /// The memory that a ledger may take, in MiB. With less than 512 the batches that are under way
     /// here are more than it lets in.
-    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(512..))]
+    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(512..=1 << 24))]
     memory: u64,
     /// How many shards; the default of a ledger unless said otherwise.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
@@ -40,8 +41,11 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(2..))]
     accounts: u64,
     /// How many tasks make single calls.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 64])]
-    tasks: Vec<usize>,
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 64], value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    tasks: Vec<u16>,
+    /// How many tickets there are before new ones are made.
+    #[arg(long, default_value_t = 0)]
+    tickets: u64,
     /// Print results as JSON.
     #[arg(long)]
     json: bool,
@@ -90,7 +94,7 @@ impl Arguments {
 /// A folder that is removed when it is dropped.
 fn place(arguments: &Arguments) -> Result<tempfile::TempDir, Box<dyn Error>> {
     let made = tempfile::Builder::new().prefix("quipu-bench-").tempdir_in(&arguments.below);
-    Ok(made.map_err(|why| format!("{}: {why}", arguments.below.display()))?)
+    Ok(made.map_err(|why| format!("no folder could be made here: {why}"))?)
 }
 
 /// A new ledger in a folder of its own.

@@ -11,6 +11,7 @@ use quipu_core::words::Fault;
 
 use super::asks::{all_done, claim_drop, create_drop};
 use super::report::{Measured, Report};
+use super::times::Times;
 use super::{Arguments, ledger};
 
 /// As many as a ledger serves without anybody waiting long.
@@ -19,8 +20,6 @@ const AT_EASE: usize = 64;
 const CROWD_A_CORE: usize = 512;
 /// How long a caller waits that was told to come later.
 const LATER: Duration = Duration::from_millis(4);
-/// Of so many that are told to come later, one is timed.
-const TIMED: u64 = 64;
 /// How long the ledger is at ease, before and behind.
 const EASE: Duration = Duration::from_secs(5);
 
@@ -42,19 +41,16 @@ pub(super) fn run(arguments: &Arguments, report: &mut Report) -> Result<(), Box<
             let running: Vec<_> = (0..tasks)
                 .map(|_| tokio::spawn(claim_for(ledger.clone(), lasts, Arc::clone(&next))))
                 .collect();
-            let (mut took, mut later, mut turned) = (Vec::new(), Vec::new(), 0);
+            let (mut took, mut later) = (Times::default(), Times::default());
             for task in running {
-                let (mut answered, mut timed, away) = task.await??;
-                took.append(&mut answered);
-                later.append(&mut timed);
-                turned += away;
+                let (answered, turned) = task.await??;
+                took.add(&answered);
+                later.add(&turned);
             }
-            later.sort_unstable();
-            took.sort_unstable();
-            let told = later.get(later.len() * 99 / 100).map_or(0, Duration::as_micros);
+            let (turned, told) = (later.len(), later.within(0.99).as_micros());
             let what =
                 format!("{when}: {tasks} tasks, {turned} overloaded, told in {told} µs (p99)");
-            let (answers, lasted) = (took.len() as u64, begun.elapsed());
+            let (answers, lasted) = (took.len(), begun.elapsed());
             report.add(&Measured {
                 what,
                 answers,
@@ -69,26 +65,22 @@ pub(super) fn run(arguments: &Arguments, report: &mut Report) -> Result<(), Box<
     })
 }
 
-/// How long claims took that were let in; how long it took to be told that others were not; and
-/// how many those were.
-type Took = (Vec<Duration>, Vec<Duration>, u64);
+/// How long claims took that were let in, and how long it took to be told that others were not.
+type Took = (Times, Times);
 
 /// Claims for so long.
 async fn claim_for(ledger: Ledger, lasts: Duration, next: Arc<AtomicU64>) -> Result<Took, String> {
-    let (begun, mut took, mut later, mut turned) = (Instant::now(), Vec::new(), Vec::new(), 0);
+    let (begun, mut took, mut later) = (Instant::now(), Times::default(), Times::default());
     while begun.elapsed() < lasts {
         let sent = Instant::now();
         match ledger.ask(claim_drop(next.fetch_add(1, Ordering::Relaxed))).await {
-            Reply::Done(_) => took.push(sent.elapsed()),
+            Reply::Done(_) => took.record(sent.elapsed()),
             Reply::Failed(Fault::Overloaded) => {
-                turned += 1;
-                if turned % TIMED == 0 {
-                    later.push(sent.elapsed());
-                }
+                later.record(sent.elapsed());
                 tokio::time::sleep(LATER).await;
             }
             reply => return Err(format!("an answer was no yes: {reply:?}")),
         }
     }
-    Ok((took, later, turned))
+    Ok((took, later))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::disk::Disk;
+use super::times::Times;
 
 /// Results, printed as they come, or together at the end.
 pub(super) struct Report {
@@ -22,8 +23,8 @@ pub(super) struct Measured {
     /// Answers, and in how much time.
     pub(super) answers: u64,
     pub(super) lasted: Duration,
-    /// How long each call took, in order of length.
-    pub(super) took: Vec<Duration>,
+    /// How long calls took.
+    pub(super) took: Times,
     /// The fewest answers in any whole second.
     pub(super) worst_second: Option<u64>,
     /// The bytes of entries that went to the log.
@@ -43,7 +44,7 @@ impl Report {
         let model =
             info.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
         let kernel = read("/proc/sys/kernel/osrelease");
-        let below = below.canonicalize()?;
+        let below = below.canonicalize().map_err(|why| format!("{}: {why}", below.display()))?;
         let mounts = read("/proc/mounts");
         let holds = |line: &&str| line.split(' ').nth(1).is_some_and(|at| below.starts_with(at));
         let mount =
@@ -63,6 +64,9 @@ impl Report {
                 kernel.trim()
             );
             println!("every answer after one write and one fdatasync of its frame");
+            if files == "tmpfs" {
+                println!("this folder lies in memory: nothing here says what a disk does");
+            }
         }
         Ok(())
     }
@@ -83,8 +87,7 @@ impl Report {
     pub(super) fn add(&mut self, measured: &Measured) {
         let Measured { what, answers, lasted, took, worst_second, log_bytes } = measured;
         let rate = *answers as f64 / lasted.as_secs_f64();
-        let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
-        let (p50, p99, worst) = (at(0.5), at(0.99), at(1.0));
+        let (p50, p99, worst) = (took.within(0.5), took.within(0.99), took.longest());
         let share = |bytes: &u64| {
             self.disk
                 .as_ref()
