@@ -213,70 +213,13 @@
 //! | [`words`] | ids, amounts, assets, positions, times, codes |
 //! | [`files`], [`manifest`], [`backup`], [`restore`](mod@restore), [`verify`](mod@verify), [`upgrade`](mod@upgrade) | what lies in a ledger's folder, for tools |
 
-mod shown;
-
-pub mod account;
-pub mod backup;
-pub mod batch;
-mod blocking;
-pub mod book;
-pub mod call;
-mod directory;
-pub mod drop;
-pub mod error;
-pub mod events;
-pub mod files;
-pub mod flow;
-pub mod history;
-mod json;
-pub mod ledger;
-pub mod list;
-mod log;
-pub mod machine;
-pub mod manifest;
-pub mod outcome;
-mod overlay;
-pub mod proof;
-pub mod record;
-pub mod restore;
-mod secret;
-pub mod snapshot;
-pub mod source;
-pub mod stream;
-pub mod ticket;
-pub mod token;
-pub mod transaction;
-pub mod upgrade;
-pub mod verify;
-pub mod words;
-
-pub use quipu_actors::clock;
-
-pub use account::Account;
-pub use batch::Batch;
-pub use book::Book;
-pub use call::{Call, Read, Seen};
-pub use directory::{create, open};
-pub use drop::Drop;
-pub use error::{Error, OpenError, WhatToDo};
-pub use events::Events;
-pub use files::{BackupJob, Files, Options};
-pub use flow::Flow;
-pub use history::History;
-pub use ledger::{Builder, Ledger};
-pub use list::List;
-pub use log::AnyLog;
-pub use manifest::{FORMAT, LedgerId, LogKind, Manifest, Origin};
-pub use outcome::{Done, Outcome, Refused};
-pub use record::{Collection, Record};
-pub use restore::restore;
-pub use secret::KeyMaterial;
-pub use snapshot::Snapshot;
-pub use source::Source;
-pub use stream::Stream;
-pub use ticket::Ticket;
-pub use token::Token;
-pub use transaction::Transaction;
-pub use upgrade::upgrade;
-pub use verify::{Verified, verify};
-pub use words::{Code, Given};
+#[doc(inline)]
+pub use quipu_ledger::{
+    Account, AnyLog, BackupJob, Batch, Book, Builder, Call, Code, Collection, Done, Drop, Error,
+    Events, FORMAT, Files, Flow, Given, History, KeyMaterial, Ledger, LedgerId, List, LogKind,
+    Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused, Seen, Snapshot, Source,
+    Stream, Ticket, Token, Transaction, Verified, WhatToDo, account, backup, batch, book, call,
+    clock, create, drop, error, events, files, flow, history, ledger, list, machine, manifest,
+    open, outcome, proof, record, restore, snapshot, source, stream, ticket, token, transaction,
+    upgrade, verify, words,
+};
