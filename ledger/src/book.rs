@@ -82,6 +82,11 @@ impl Book {
         &self.inner.ledger
     }
 
+    /// Its name, or why that is none.
+    pub fn name(&self) -> Result<&Id, Error> {
+        self.inner.id.as_ref().map_err(Clone::clone)
+    }
+
     /// Creates it. One that exists is refused with `already_exists`.
     pub fn create(&self) -> Call<View> {
         let books = Self::of_books(self.ledger());

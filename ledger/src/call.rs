@@ -13,7 +13,7 @@ use quipu_core::words::{Code, Fact, Fault, Id, Kind, Name, Position, Timestamp, 
 use crate::blocking;
 use crate::book::Book;
 use crate::error::Error;
-use crate::outcome::{Done, Outcome, Told};
+use crate::outcome::{Done, Outcome, Refused, Told};
 use crate::record::Put;
 use crate::shown::{self, Shown};
 use crate::snapshot::Snapshot;
@@ -262,6 +262,8 @@ pub struct Seen<T> {
     pub version: Version,
     /// The time as of which it is shown.
     pub at: Timestamp,
+    /// What the answer rests on.
+    pub position: Position,
 }
 
 impl<T> core::ops::Deref for Seen<T> {
@@ -295,31 +297,48 @@ impl<T: Send + 'static> Read<T> {
         blocking::wait(self.into_future())
     }
 
-    async fn make(self) -> Result<Option<Seen<T>>, Error> {
+    /// Reads, with a refusal where nothing is there: it says what that rests on.
+    pub async fn look(self) -> Result<Result<Seen<T>, Refused>, Error> {
         let Self { book, kind, id, items, snapshot, shape } = self;
         let id = id?;
-        let Ok(number) = book.number().await? else { return Ok(None) };
+        let number = match book.number().await? {
+            Ok(number) => number,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let stream = Name::new(number, kind, id);
         let secret = *book.ledger().secret();
-        let seen = |pieces: &[Piece<'_>], position, at, version| {
-            let shown = Shown { name: &stream, position, at, secret: &secret, pieces };
-            Ok(shape(&shown)?.map(|value| Seen { value, version, at }))
+        let seen = |pieces: &[Piece<'_>], shown_at, position, at, version| {
+            let shown = Shown { name: &stream, position: shown_at, at, secret: &secret, pieces };
+            let none = Refused::not_found(position, at, version);
+            let value = shape(&shown)?;
+            Ok(value.map(|value| Seen { value, version, at, position }).ok_or(none))
         };
         if let Some(snapshot) = snapshot {
-            let (at, name) = (snapshot.at(), stream.clone());
+            let (at, position) = (snapshot.at(), snapshot.position());
+            let name = stream.clone();
             let rows = blocking::beside(move || snapshot.rows(&name, &items)).await??;
-            let Some(rows) = rows else { return Ok(None) };
+            let Some(rows) = rows else {
+                return Ok(Err(Refused::not_found(position, at, Version::ZERO)));
+            };
             let version = rows.stamp.version;
-            return seen(&rows.pieces()?, version, at, version);
+            return seen(&rows.pieces()?, version, position, at, version);
         }
         let reading = Reading { stream: stream.clone(), items };
         match Told::of(book.ledger().ask(Ask::Read(reading)).await)? {
-            Told::Refused(refused) if refused.code == Code::NotFound => Ok(None),
-            Told::Refused(refused) => Err(refused.into()),
+            Told::Refused(refused) => Ok(Err(refused)),
             Told::Done(outcome) => {
                 let pieces = shown::pieces(&outcome.answer)?;
-                seen(&pieces, outcome.position, outcome.at, outcome.version)
+                let (position, at) = (outcome.position, outcome.at);
+                seen(&pieces, position, position, at, outcome.version)
             }
+        }
+    }
+
+    async fn make(self) -> Result<Option<Seen<T>>, Error> {
+        match self.look().await? {
+            Ok(seen) => Ok(Some(seen)),
+            Err(refused) if refused.code == Code::NotFound => Ok(None),
+            Err(refused) => Err(refused.into()),
         }
     }
 }

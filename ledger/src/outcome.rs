@@ -134,6 +134,12 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Nothing is there.
+    pub(crate) fn not_found(position: Position, at: Timestamp, version: Version) -> Self {
+        let (code, fact, leg, replayed) = (Code::NotFound, Fact::None, None, false);
+        Self { code, fact, leg, position, at, version, replayed }
+    }
+
     /// Whether the ask itself is wrong, so that it is an error and no answer.
     pub(crate) fn is_about_the_ask(&self) -> bool {
         matches!(self.code, Code::Malformed | Code::IdempotencyKeyReused)

@@ -141,7 +141,7 @@ impl Introspection {
         });
         let Some(id) = found.await?? else { return Ok(None) };
         let Some(seen) = book.ticket(id).get().await? else { return Ok(None) };
-        let Seen { value, version, at } = seen;
+        let Seen { value, version, at, position } = seen;
         let Some(claim) = value.claim else { return Ok(None) };
         let value = View {
             active: value.revoked_at.is_none(),
@@ -152,7 +152,7 @@ impl Introspection {
             revoked_at: value.revoked_at,
             reason: value.reason,
         };
-        Ok(Some(Seen { value, version, at }))
+        Ok(Some(Seen { value, version, at, position }))
     }
 }
 

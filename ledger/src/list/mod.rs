@@ -166,6 +166,12 @@ impl<R: Listed> List<R> {
         Cursor(self.given.clone())
     }
 
+    /// The snapshot that the rows come from, once the first was asked for.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
     /// The next row, or `None` behind the last one.
     pub async fn next(&mut self) -> Result<Option<Seen<R::View>>, Error> {
         while self.page.is_empty() && !self.is_read {

@@ -39,7 +39,8 @@ pub(super) fn page<R: Listed>(
         let found = Found { snapshot, number, name: &rows.name, what };
         if let Some(value) = R::view(found)? {
             let version = rows.stamp.version;
-            page.push_back((key, Seen { value, version, at: snapshot.at() }));
+            let (at, position) = (snapshot.at(), snapshot.position());
+            page.push_back((key, Seen { value, version, at, position }));
         }
     }
     Ok((page, read, is_last))
