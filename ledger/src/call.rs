@@ -417,18 +417,18 @@ impl<T: Send + 'static> IntoFuture for Read<T> {
     }
 }
 
-/// Where the pieces of a transaction's legs begin: the leg, and whether it changed something.
-pub(crate) fn legs_of<'a, 'p>(pieces: &'p [Piece<'a>]) -> Vec<(u32, bool, &'p [Piece<'a>])> {
+/// The legs of a transaction's answer: which leg, how many events it is, and its pieces.
+pub(crate) fn legs_of<'a, 'p>(pieces: &'p [Piece<'a>]) -> Vec<(u32, u64, &'p [Piece<'a>])> {
     let mut legs = Vec::new();
     let mut rest = pieces;
     while let Some((front, behind)) = rest.split_first() {
-        let What::Leg(leg) = front.what else {
+        let What::Leg { leg, events } = front.what else {
             rest = behind;
             continue;
         };
-        let len = behind.iter().take_while(|piece| !matches!(piece.what, What::Leg(_))).count();
+        let len = behind.iter().take_while(|piece| !matches!(piece.what, What::Leg { .. })).count();
         let (own, next) = behind.split_at(len);
-        legs.push((leg, front.tag.number == 1, own));
+        legs.push((leg, events.into(), own));
         rest = next;
     }
     legs

@@ -2,7 +2,7 @@
 
 use core::future::IntoFuture;
 
-use quipu_core::machine::{Machine, Piece};
+use quipu_core::machine::Piece;
 use quipu_core::records::Corrupt;
 use quipu_core::shard::{Ask, LEGS_MAX, Leg, Outcome as Accepted};
 use quipu_core::words::{self, Fault, Name, Position};
@@ -71,6 +71,8 @@ pub struct Shows<T>(Shape<T>);
 pub struct Part<T> {
     /// Whether it changed something, as against "it was so already".
     pub changed: bool,
+    /// The position of its event, or of what the answer rests on where it changed nothing.
+    pub position: Position,
     /// What it shows; absent where there are more than [`SHOWN_LEGS_MAX`] legs.
     pub value: Option<T>,
 }
@@ -109,9 +111,8 @@ struct LegTold<'a> {
 }
 
 impl<'a> Answered<'a> {
-    /// Splits an answer into its legs. Each leg that changed something is one event; those are
-    /// counted from the last one, whose position is known. Only a put may take one more behind
-    /// its own, and it shows its own.
+    /// Splits an answer into its legs. Their events are counted from the last one, whose position
+    /// is known; the first event of a leg is its own.
     fn new(
         book: &'a Book,
         outcome: &'a Accepted,
@@ -121,23 +122,10 @@ impl<'a> Answered<'a> {
     ) -> Result<Self, Error> {
         let mut next = outcome.position.plus(1);
         let mut legs = Vec::new();
-        for (index, changed, own) in legs_of(pieces).into_iter().rev() {
-            let put = own.iter().find_map(|piece| match piece.what {
-                quipu_core::machine::What::Head(stamp)
-                    if piece.kind == quipu_core::machines::record::Record::KIND =>
-                {
-                    Some(stamp.version)
-                }
-                _ => None,
-            });
-            let position = match put {
-                Some(version) if changed => version,
-                _ if changed => Position::new(next.get().saturating_sub(1)),
-                _ => outcome.position,
-            };
-            if changed {
-                next = position;
-            }
+        for (index, events, own) in legs_of(pieces).into_iter().rev() {
+            next = Position::new(next.get().saturating_sub(events));
+            let changed = events > 0;
+            let position = if changed { next } else { outcome.position };
             if index >= skipped {
                 legs.push(LegTold { changed, position, pieces: own });
             }
@@ -166,7 +154,7 @@ impl<T: Send + 'static> Legs for Vec<Shows<T>> {
             let leg = legs.legs.get(index).ok_or(Corrupt::Missing)?;
             let is_shown = legs.legs.len() <= SHOWN_LEGS_MAX;
             let value = is_shown.then(|| legs.value(index, shows)).transpose()?;
-            Ok(Part { changed: leg.changed, value })
+            Ok(Part { changed: leg.changed, position: leg.position, value })
         };
         self.into_iter().enumerate().map(part).collect()
     }
