@@ -1,5 +1,6 @@
 //! A retry gets the first answer, whatever came between.
 
+use quipu::account::SECRET_PRINT_BYTES;
 use quipu::list::Listed;
 use quipu::words::Id;
 use quipu::{Book, Call, Code, Error, Ledger, List, WhatToDo};
@@ -201,6 +202,41 @@ async fn callers_who_make_one_thing_at_once_under_one_key_make_it_once() -> Resu
         }
         assert_eq!((fresh, ids.len()), (1, 1));
         assert_eq!(count(book.flows()).await?, 1);
+        ledger.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_that_is_encrypted_anew_is_the_same_withdrawal() -> Result<(), Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sealed = |print: u8, nonce: u8| [[print; SECRET_PRINT_BYTES], [nonce; 16]].concat();
+    let mut first = None;
+    for nonce in 0..3 {
+        let ledger = Ledger::open(folder.path()).await?;
+        let alice = ledger.book("default").account("alice");
+        if nonce == 0 {
+            alice.open("USD/2").await?.done()?;
+            alice.deposit(100).await?.done()?;
+        }
+        let withdraw = |secret: Vec<u8>| alice.withdraw(40, "iban:DE00").secret(secret).key("k");
+        let planned = withdraw(sealed(1, nonce)).await?.done()?;
+        assert_eq!(planned.replayed, nonce > 0);
+        let first = first.get_or_insert(planned.value.clone());
+        assert_eq!(planned.value, *first);
+        // Another text has another print, also one that is shorter than a print.
+        for other in [sealed(2, nonce), vec![1; SECRET_PRINT_BYTES - 1], Vec::new()] {
+            let reused = withdraw(other).await.expect_err("another secret");
+            let code = reused.refused().map(|refused| refused.code);
+            assert_eq!(code, Some(Code::IdempotencyKeyReused));
+        }
+        assert_eq!(alice.get().await?.expect("it is open").available.get(), 60);
+        if nonce == 2 {
+            // What is paid out is what came first.
+            let leased = alice.withdrawal(&first.id).lease("w", 60).await?.done()?;
+            let secret = leased.secret.as_ref().map(|secret| secret.as_bytes());
+            assert_eq!(secret, Some(&sealed(1, 0)[..]));
+        }
         ledger.close().await?;
     }
     Ok(())
