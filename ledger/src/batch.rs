@@ -6,7 +6,7 @@ use quipu_core::shard::{Ask, Reply};
 use quipu_core::words::{Fault, Name};
 
 use crate::blocking;
-use crate::call::{Call, Soon, conclude};
+use crate::call::{Call, Soon, conclude, conclude_made};
 use crate::error::Error;
 use crate::ledger::Ledger;
 use crate::outcome::{Outcome, Refused, Told};
@@ -119,8 +119,7 @@ async fn prepared<T: Send + 'static>(
         Err(refused) => return Ok(Err(refused)),
     };
     let stream = Name::new(number, asked.kind, asked.id.clone());
-    let leg = asked.leg(&call.book, &stream).await?;
-    Ok(Ok(Ask::Command(leg, call.key.clone())))
+    Ok(Ok(asked.ask(&call.book, &stream, call.key.as_ref()).await?))
 }
 
 /// What came of one call.
@@ -135,7 +134,11 @@ async fn told<T: Send + 'static>(call: Call<T>, reply: Reply) -> Result<Outcome<
     {
         return call.make().await;
     }
-    conclude(&call.book, &stream, Told::of(reply)?, call.shape)
+    let (told, Call { book, asked, key, shape, .. }) = (Told::of(reply)?, call);
+    match asked?.is_kept_apart(key.as_ref()) {
+        false => conclude(&book, &stream, told, shape),
+        true => conclude_made(&book, &stream, told, shape),
+    }
 }
 
 impl<T: Send + 'static> IntoFuture for Batch<T> {

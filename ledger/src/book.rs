@@ -15,6 +15,7 @@ use crate::events::Events;
 use crate::flow::Flow;
 use crate::ledger::Ledger;
 use crate::list::List;
+use crate::made;
 use crate::outcome::{Refused, Told};
 use crate::record::{Collection, Record};
 use crate::shown::{Kind, Parts};
@@ -102,6 +103,13 @@ impl Book {
         Read::new::<machine::Book>(&books, self.id(), Vec::new(), |shown| {
             shown.view::<machine::Book>().map(Some)
         })
+    }
+
+    /// An id that nothing has yet, for what the caller has no name for: 24 characters, of which the
+    /// first say when it was made and the others are chance. Whoever wants a repeat under a key to
+    /// make the same thing says so with [`Call::made`].
+    pub fn make_id(&self) -> Result<Id, Error> {
+        made::id(Timestamp::from_ms(self.ledger().clocks().wall_us / 1_000))
     }
 
     /// An account: money that somebody owns.

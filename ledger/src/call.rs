@@ -7,12 +7,13 @@ use core::pin::Pin;
 
 use quipu_core::machine::{Command, ItemKey, Machine, Piece, What};
 use quipu_core::records::Corrupt;
-use quipu_core::shard::{self, Ask, Key, Leg, Options, Reading, Reply};
+use quipu_core::shard::{self, Ask, Leg, Options, Reading, Reply};
 use quipu_core::words::{Code, Fact, Fault, Id, Kind, Name, Position, Timestamp, Version};
 
 use crate::blocking;
 use crate::book::Book;
 use crate::error::Error;
+use crate::key::{self, KeyText};
 use crate::outcome::{Done, Outcome, Refused, Told};
 use crate::record::Put;
 use crate::shown::{self, Shown};
@@ -64,7 +65,7 @@ pub type Soon<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct Call<T, O = ()> {
     pub(crate) book: Book,
     pub(crate) asked: Result<Asked, Error>,
-    pub(crate) key: Option<Key>,
+    pub(crate) key: Option<KeyText>,
     pub(crate) shape: Shape<T>,
     pub(crate) options: PhantomData<fn() -> O>,
 }
@@ -75,6 +76,8 @@ pub(crate) struct Asked {
     pub(crate) id: Id,
     pub(crate) order: Order,
     pub(crate) if_version: Option<Version>,
+    /// Whether the id was made for this call.
+    pub(crate) made: bool,
 }
 
 /// The command, or what it will be made of.
@@ -93,7 +96,7 @@ impl<T: Send + 'static, O: 'static> Call<T, O> {
     ) -> Self {
         let asked = id.and_then(|id| {
             let order = Order::Command(Command::of::<M>(command?));
-            Ok(Asked { kind: M::KIND, id, order, if_version: None })
+            Ok(Asked { kind: M::KIND, id, order, if_version: None, made: false })
         });
         Self::of(book, asked, shape)
     }
@@ -125,11 +128,36 @@ impl<T: Send + 'static, O: 'static> Call<T, O> {
     /// same, for 24 hours, across restarts. A key is 1 to 255 visible characters; it belongs to
     /// this stream and operation, so the same one elsewhere is another.
     pub fn key(mut self, key: impl AsRef<str>) -> Self {
-        match Key::new(key.as_ref()) {
+        match KeyText::new(key.as_ref()) {
             Ok(key) => self.key = Some(key),
-            Err(_) if self.asked.is_err() => {}
-            Err(_) => self.asked = Err(malformed_key()),
+            Err(error) => self.asked = self.asked.and(Err(error)),
         }
+        self
+    }
+
+    /// Says that the stream's id was [made](Book::make_id) for this call, which creates the
+    /// stream: nobody has named it. A repeat under the same [key](Self::key) comes with another
+    /// id, and is answered with the stream that the first call has made. Such a key belongs to
+    /// the book and the operation.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), quipu::Error> {
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let ledger = quipu::Ledger::open_blocking(folder.path())?;
+    /// let book = ledger.book("default");
+    /// let open = |id| book.account(id).open("USD/2").made().key("signup-7");
+    /// let first = open(book.make_id()?).wait()?.done()?;
+    /// let again = open(book.make_id()?).wait()?.done()?;
+    /// assert_eq!(first.id, again.id);
+    /// assert!(again.replayed);
+    /// # ledger.close_blocking()
+    /// # }
+    /// ```
+    pub fn made(mut self) -> Self {
+        self.asked = self.asked.and_then(|asked| match asked.order {
+            Order::Command(_) => Ok(Asked { made: true, ..asked }),
+            Order::Put(_) => Err(Error::form("a record is named by whoever puts it")),
+        });
         self
     }
 
@@ -173,14 +201,18 @@ impl<T: Send + 'static, O: 'static> Call<T, O> {
         };
         let stream = Name::new(number, asked.kind, asked.id.clone());
         for _ in 0..PUTS_MAX {
-            let leg = asked.leg(&book, &stream).await?;
-            let reply = book.ledger().ask(Ask::Command(leg, key.clone())).await;
+            let ask = asked.ask(&book, &stream, key.as_ref()).await?;
+            let reply = book.ledger().ask(ask).await;
             if let Reply::Refused(shard::Refused { refusal, .. }) = &reply
                 && asked.is_refused_for_its_era(refusal.code, refusal.fact)
             {
                 continue;
             }
-            return conclude(&book, &stream, Told::of(reply)?, shape);
+            let told = Told::of(reply)?;
+            return match asked.is_kept_apart(key.as_ref()) {
+                false => conclude(&book, &stream, told, shape),
+                true => conclude_made(&book, &stream, told, shape),
+            };
         }
         Err(Fault::Overloaded.into())
     }
@@ -196,13 +228,38 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
 }
 
 impl Asked {
+    /// What is asked of the engine.
+    pub(crate) async fn ask(
+        &self,
+        book: &Book,
+        stream: &Name,
+        key: Option<&KeyText>,
+    ) -> Result<Ask, Error> {
+        let leg = self.leg(book, stream).await?;
+        match key {
+            Some(key) if self.is_kept_apart(Some(key)) => {
+                // Each repeat is of another stream, so the key needs one of its own.
+                let operation = format!("{}.{}", self.kind.get(), leg.command.operation());
+                let made = Some(stream.id.clone());
+                let kept = key.kept(book, stream.book, &operation, made)?;
+                Ok(Ask::Transaction(vec![kept, leg], Some(key.key())))
+            }
+            key => Ok(Ask::Command(leg, key.map(KeyText::key))),
+        }
+    }
+
+    /// Whether the key is kept in a stream of its own, and not with the stream that is asked.
+    pub(crate) fn is_kept_apart(&self, key: Option<&KeyText>) -> bool {
+        self.made && key.is_some()
+    }
+
     /// The leg that is asked of the engine.
     pub(crate) async fn leg(&self, book: &Book, stream: &Name) -> Result<Leg, Error> {
         let command = match &self.order {
             Order::Command(command) => command.clone(),
             Order::Put(put) => put.command(book, stream).await?,
         };
-        let options = Options { if_version: self.if_version, made: false };
+        let options = Options { if_version: self.if_version, made: self.made };
         Ok(Leg { stream: stream.clone(), command, options })
     }
 
@@ -236,8 +293,35 @@ pub(crate) fn conclude<T>(
     }
 }
 
-pub(crate) fn malformed_key() -> Error {
-    Error::form("an idempotency key is 1 to 255 visible characters")
+/// The same of one whose id was made and is kept with its key: behind the leg that keeps both.
+/// The stream is the one that the first call has made.
+pub(crate) fn conclude_made<T>(
+    book: &Book,
+    stream: &Name,
+    told: Told,
+    shape: Shape<T>,
+) -> Result<Outcome<T>, Error> {
+    match told {
+        Told::Refused(refused) => {
+            // It is one call, whatever legs it has become.
+            let told = Told::Refused(Refused { leg: None, ..refused });
+            conclude(book, stream, told, shape)
+        }
+        Told::Done(outcome) => {
+            let pieces = shown::pieces(&outcome.answer)?;
+            let legs = legs_of(&pieces);
+            let [(_, _, kept), (_, _, own)] = legs[..] else { return Err(Corrupt::Missing.into()) };
+            let name = &Name::new(stream.book, stream.kind, key::made_id(kept)?);
+            let head = own.iter().find_map(|piece| match piece.what {
+                What::Head(stamp) if piece.kind == stream.kind => Some(stamp.version),
+                _ => None,
+            });
+            let position = head.unwrap_or(outcome.position);
+            let (at, secret) = (outcome.at, book.ledger().secret());
+            let value = shape(&Shown { name, position, at, secret, pieces: own })?;
+            Ok(Outcome::Done(Done { version: position, ..Done::of(&outcome, value) }))
+        }
+    }
 }
 
 /// One read. Its answer, too, waits until all that it rests on is durable.
@@ -352,18 +436,18 @@ impl<T: Send + 'static> IntoFuture for Read<T> {
     }
 }
 
-/// Where the pieces of a transaction's legs begin: the leg, and whether it changed something.
-pub(crate) fn legs_of<'a, 'p>(pieces: &'p [Piece<'a>]) -> Vec<(u32, bool, &'p [Piece<'a>])> {
+/// The legs of a transaction's answer: which leg, how many events it is, and its pieces.
+pub(crate) fn legs_of<'a, 'p>(pieces: &'p [Piece<'a>]) -> Vec<(u32, u64, &'p [Piece<'a>])> {
     let mut legs = Vec::new();
     let mut rest = pieces;
     while let Some((front, behind)) = rest.split_first() {
-        let What::Leg(leg) = front.what else {
+        let What::Leg { leg, events } = front.what else {
             rest = behind;
             continue;
         };
-        let len = behind.iter().take_while(|piece| !matches!(piece.what, What::Leg(_))).count();
+        let len = behind.iter().take_while(|piece| !matches!(piece.what, What::Leg { .. })).count();
         let (own, next) = behind.split_at(len);
-        legs.push((leg, front.tag.number == 1, own));
+        legs.push((leg, events.into(), own));
         rest = next;
     }
     legs

@@ -2,16 +2,16 @@
 
 use core::future::IntoFuture;
 
-use quipu_core::machine::{Command, Machine, Piece};
-use quipu_core::machines::key;
+use quipu_core::machine::Piece;
 use quipu_core::records::Corrupt;
-use quipu_core::shard::{Ask, Key, LEGS_MAX, Leg, Options, Outcome as Accepted};
-use quipu_core::words::{self, Fault, Id, Name, Position};
+use quipu_core::shard::{Ask, LEGS_MAX, Leg, Outcome as Accepted};
+use quipu_core::words::{self, Fault, Name, Position};
 
 use crate::blocking;
 use crate::book::Book;
-use crate::call::{Asked, Call, Shape, Soon, legs_of, malformed_key};
+use crate::call::{Asked, Call, Shape, Soon, legs_of};
 use crate::error::Error;
+use crate::key::KeyText;
 use crate::outcome::{Done, Outcome, Told};
 use crate::shown::{self, Shown};
 
@@ -71,6 +71,8 @@ pub struct Shows<T>(Shape<T>);
 pub struct Part<T> {
     /// Whether it changed something, as against "it was so already".
     pub changed: bool,
+    /// The position of its event, or of what the answer rests on where it changed nothing.
+    pub position: Position,
     /// What it shows; absent where there are more than [`SHOWN_LEGS_MAX`] legs.
     pub value: Option<T>,
 }
@@ -109,9 +111,8 @@ struct LegTold<'a> {
 }
 
 impl<'a> Answered<'a> {
-    /// Splits an answer into its legs. Each leg that changed something is one event; those are
-    /// counted from the last one, whose position is known. Only a put may take one more behind
-    /// its own, and it shows its own.
+    /// Splits an answer into its legs. Their events are counted from the last one, whose position
+    /// is known; the first event of a leg is its own.
     fn new(
         book: &'a Book,
         outcome: &'a Accepted,
@@ -121,23 +122,10 @@ impl<'a> Answered<'a> {
     ) -> Result<Self, Error> {
         let mut next = outcome.position.plus(1);
         let mut legs = Vec::new();
-        for (index, changed, own) in legs_of(pieces).into_iter().rev() {
-            let put = own.iter().find_map(|piece| match piece.what {
-                quipu_core::machine::What::Head(stamp)
-                    if piece.kind == quipu_core::machines::record::Record::KIND =>
-                {
-                    Some(stamp.version)
-                }
-                _ => None,
-            });
-            let position = match put {
-                Some(version) if changed => version,
-                _ if changed => Position::new(next.get().saturating_sub(1)),
-                _ => outcome.position,
-            };
-            if changed {
-                next = position;
-            }
+        for (index, events, own) in legs_of(pieces).into_iter().rev() {
+            next = Position::new(next.get().saturating_sub(events));
+            let changed = events > 0;
+            let position = if changed { next } else { outcome.position };
             if index >= skipped {
                 legs.push(LegTold { changed, position, pieces: own });
             }
@@ -166,7 +154,7 @@ impl<T: Send + 'static> Legs for Vec<Shows<T>> {
             let leg = legs.legs.get(index).ok_or(Corrupt::Missing)?;
             let is_shown = legs.legs.len() <= SHOWN_LEGS_MAX;
             let value = is_shown.then(|| legs.value(index, shows)).transpose()?;
-            Ok(Part { changed: leg.changed, value })
+            Ok(Part { changed: leg.changed, position: leg.position, value })
         };
         self.into_iter().enumerate().map(part).collect()
     }
@@ -300,20 +288,6 @@ impl<L: Legs> IntoFuture for Transaction<L> {
     }
 }
 
-/// A key, and its text: the one is for the engine, the other names the stream that keeps it.
-#[derive(Clone)]
-pub(crate) struct KeyText {
-    key: Key,
-    text: String,
-}
-
-impl KeyText {
-    pub(crate) fn new(text: &str) -> Result<Self, Error> {
-        let key = Key::new(text).map_err(|_| malformed_key())?;
-        Ok(Self { key, text: text.to_owned() })
-    }
-}
-
 /// Whether the collection of a put was defined anew after it was looked at.
 fn is_of_another_era(asked: &[Asked], refused: &crate::outcome::Refused) -> bool {
     let leg = refused.leg.and_then(|leg| asked.get(leg));
@@ -328,11 +302,13 @@ pub(crate) fn check_leg<T, O>(book: &Book, call: &Call<T, O>) -> Result<(), Erro
     if call.key.is_some() {
         return Err(Error::form("a leg has no key of its own; give one to the transaction"));
     }
+    if call.asked.as_ref().is_ok_and(|asked| asked.made) {
+        return Err(Error::form("a leg names its stream: no id can be made for it"));
+    }
     Ok(())
 }
 
-/// Asks for several legs together. Under a key, a stream of kind `key` is one leg more, and the
-/// first: the key belongs to the book and the operation, whichever streams the legs are on.
+/// Asks for several legs together. Under a key, the one that keeps it is one leg more.
 pub(crate) async fn ask_together(
     book: &Book,
     number: words::Book,
@@ -342,16 +318,12 @@ pub(crate) async fn ask_together(
 ) -> Result<Told, Error> {
     let skipped = usize::from(key.is_some());
     if let Some(key) = &key {
-        let text = format!("{operation} {}", key.text);
-        let hash = blake3::keyed_hash(book.ledger().secret(), text.as_bytes());
-        let stream = Name::new(number, key::Key::KIND, Id::new(&hash.to_hex())?);
-        let command = Command::of::<key::Key>(key::Command::Keep { made: None });
-        legs.insert(0, Leg { stream, command, options: Options::default() });
+        legs.insert(0, key.kept(book, number, operation, None)?);
     }
     if legs.len() > LEGS_MAX {
         return Err(Fault::TooLarge.into());
     }
-    match Told::of(book.ledger().ask(Ask::Transaction(legs, key.map(|key| key.key))).await)? {
+    match Told::of(book.ledger().ask(Ask::Transaction(legs, key.map(|key| key.key()))).await)? {
         Told::Done(outcome) => Ok(Told::Done(outcome)),
         Told::Refused(mut refused) => {
             refused.leg = refused.leg.map(|leg| leg.saturating_sub(skipped));

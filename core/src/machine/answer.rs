@@ -8,7 +8,7 @@ use crate::words::{Kind, Number, Position, Timestamp, Version};
 ///
 /// ```text
 /// piece   0  what u8 (1 event, 2 head, 3 item, 4 leg) │ kind u8 │ type u8 │ version u8 │ record's length u32
-///         8  stream's number u64
+///         8  stream's number u64, or leg u32 │ its events beside the first u32
 ///        16  [head: version u64 │ created u64 │ updated u64]
 ///            [item: key's length u64 │ key, padded]
 ///            record, padded
@@ -54,7 +54,12 @@ pub enum What {
     Item(ItemKey),
     /// The pieces of this leg of a transaction begin here. No record. The tag's number is 1
     /// where the leg changed something, and 0 where it was so already.
-    Leg(u32),
+    Leg {
+        /// Which one.
+        leg: u32,
+        /// How many events it is.
+        events: u32,
+    },
 }
 
 /// What the engine itself knows of a stream.
@@ -144,9 +149,19 @@ impl Answer {
         Err(Corrupt::Missing)
     }
 
-    pub(crate) fn begin_leg(&mut self, leg: u32, changes: bool) {
-        let none = Tag { number: u8::from(changes), version: 0 };
-        self.begin(LEG, Kind::new(0), Number::new(leg.into()), none, 0);
+    /// Begins the pieces of a leg, of which no event is known yet. Gives where.
+    pub(crate) fn begin_leg(&mut self, leg: u32) -> usize {
+        let none = Tag { number: 0, version: 0 };
+        self.begin(LEG, Kind::new(0), Number::new(leg.into()), none, 0)
+    }
+
+    /// Counts an event of the leg that begins there.
+    pub(crate) fn leg_event(&mut self, start: usize) {
+        if core::mem::replace(&mut self.0[start + 2], 1) == 0 {
+            return;
+        }
+        let (_, more) = self.0[start..start + FRONT_LEN].split_last_chunk_mut().expect("a front");
+        *more = (u32::from_le_bytes(*more) + 1).to_le_bytes();
     }
 
     pub(crate) fn add_event(&mut self, kind: Kind, number: Number, tag: Tag, record: &[u8]) {
@@ -222,7 +237,8 @@ fn read_piece<'a>(rest: &mut &'a [u8]) -> Result<Piece<'a>, Corrupt> {
     let mut fields = Fields(rest);
     let [what, kind, number, version] = fields.array()?;
     let len = fields.u32()? as usize;
-    let stream = Number::new(fields.u64()?);
+    let word = fields.u64()?;
+    let stream = Number::new(word);
     let what = match what {
         EVENT => What::Event,
         HEAD => What::Head(Stamp {
@@ -236,7 +252,11 @@ fn read_piece<'a>(rest: &mut &'a [u8]) -> Result<Piece<'a>, Corrupt> {
             fields.padding_of(len)?;
             What::Item(key)
         }
-        LEG => What::Leg(u32::try_from(stream.get()).map_err(|_| Corrupt::Range)?),
+        LEG => {
+            let more = (word >> 32) as u32;
+            let events = more.checked_add(number.into()).ok_or(Corrupt::Range)?;
+            What::Leg { leg: word as u32, events }
+        }
         _ => return Err(Corrupt::Range),
     };
     let record = fields.bytes(len)?;

@@ -158,7 +158,8 @@ pub(super) fn decide_leg(
 /// Counts events and marks legs while the steps of an entry are carried out.
 pub(super) struct Steps {
     is_transaction: bool,
-    leg: Option<u32>,
+    /// The leg whose steps are carried out, and where its pieces begin in the answer.
+    leg: Option<(u32, usize)>,
     events: Events,
 }
 
@@ -188,23 +189,28 @@ impl Steps {
     }
 
     /// Before each step: in a transaction, the answer says where a leg's pieces begin.
-    pub(super) fn leg(&mut self, index: u32, changes: bool, answer: &mut Answer) {
-        if self.is_transaction && self.leg.replace(index) != Some(index) {
-            answer.begin_leg(index, changes);
+    pub(super) fn leg(&mut self, index: u32, answer: &mut Answer) {
+        if self.is_transaction && self.leg.is_none_or(|(leg, _)| leg != index) {
+            self.leg = Some((index, answer.begin_leg(index)));
         }
     }
 
-    /// Before each event part: its place, and whether it belongs to the event before.
+    /// Before each event part: its place, and whether it belongs to the event before. In a
+    /// transaction, the answer counts the events of each leg.
     pub(super) fn event(
         &mut self,
         index: u32,
         creates: bool,
         first: &Place,
         out: &mut Out<'_>,
+        answer: &mut Answer,
     ) -> (Place, bool) {
         let same = self.events.part(index, creates);
         if !same {
             out.entry.event();
+            if let Some((_, start)) = self.leg {
+                answer.leg_event(start);
+            }
         }
         let position = first.position.plus(self.events.count - 1);
         (Place { position, now: first.now }, same)

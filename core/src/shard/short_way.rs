@@ -143,10 +143,10 @@ impl Shard {
                 let mut out = out;
                 for ((step, at), (index, ..)) in accepted.iter().zip(places).zip(parts) {
                     let (accepted, creates) = step;
-                    steps.leg(*index, *accepted == Accepted::Event, answer);
+                    steps.leg(*index, answer);
                     match (accepted, &mut out) {
                         (Accepted::Event, Some((out, first))) => {
-                            let (place, same) = steps.event(*index, *creates, first, out);
+                            let (place, same) = steps.event(*index, *creates, first, out, answer);
                             shard.perform(*at, &place, same, out, answer);
                         }
                         (Accepted::Already(_), _) if brief => {}

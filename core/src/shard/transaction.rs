@@ -441,7 +441,7 @@ impl Shard {
         if events == 0 {
             let mut steps = Steps::new(is_transaction);
             let none = perform_legs(legs, lents, now, &secret, |lent, accepted, leg, _| {
-                steps.leg(leg.index, false, &mut answer);
+                steps.leg(leg.index, &mut answer);
                 if !brief {
                     lent.show(accepted, &mut answer);
                 }
@@ -457,9 +457,9 @@ impl Shard {
         let first = self.write(op, events, ring, |_, out, first| {
             let mut steps = Steps::new(is_transaction);
             let done = perform_legs(legs, lents, now, &secret, |lent, accepted, leg, creates| {
-                steps.leg(leg.index, *accepted == Accepted::Event, &mut answer);
+                steps.leg(leg.index, &mut answer);
                 if *accepted == Accepted::Event {
-                    let (place, same) = steps.event(leg.index, creates, first, out);
+                    let (place, same) = steps.event(leg.index, creates, first, out, &mut answer);
                     lent.perform(&place, same, out, Some(&mut answer));
                 } else if !brief {
                     lent.show(accepted, &mut answer);

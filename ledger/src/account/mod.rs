@@ -8,7 +8,9 @@ mod view;
 pub use holds::Hold;
 pub use options::{Changing, Entry, Holding, Opening, Withdrawing};
 pub use payouts::{Leased, Payout, Payouts};
-pub use quipu_core::machines::account::{HoldState, SpendCap, State, WithdrawalState};
+pub use quipu_core::machines::account::{
+    HoldState, SECRET_PRINT_BYTES, SpendCap, State, WithdrawalState,
+};
 pub use view::{
     Charge, Charged, Deposit, HoldView, Refund, Secret, Spending, Transfer, View, Withdrawal,
 };

@@ -128,6 +128,10 @@ impl<T: Send + 'static> Call<T, Entry> {
 impl Call<Withdrawal, Withdrawing> {
     /// What the payout worker needs to know and nobody else may. It is kept as it is given, so it
     /// has to be encrypted already; a [lease](super::Payout::lease) shows it.
+    ///
+    /// Under a [key](Self::key) the first 16 bytes tell two secrets apart: whoever encrypts puts a
+    /// keyed print of the plain text there. So a repeat may encrypt anew, with another nonce, and
+    /// another text is another call. A shorter secret counts with all its bytes.
     pub fn secret(self, encrypted: impl Into<Vec<u8>>) -> Self {
         self.alter::<Account>(|command| {
             if let Command::Withdraw { secret, .. } = command {

@@ -8,6 +8,7 @@ pub use open::Builder;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use quipu_actors::clock::{Reading, Source};
 use quipu_actors::{Answer, Answers, Engine, Handle};
 use quipu_core::commit::Published;
 use quipu_core::shard::Ask;
@@ -45,6 +46,7 @@ struct Inner {
     handle: Handle,
     id: LedgerId,
     secret: [u8; 32],
+    clock: Source,
     running: Mutex<Option<(Running, Folder<RealDisk>)>>,
     /// Whether it was closed.
     closed: watch::Sender<bool>,
@@ -146,6 +148,11 @@ impl Ledger {
     /// What tokens are derived with.
     pub(crate) fn secret(&self) -> &[u8; 32] {
         &self.inner.secret
+    }
+
+    /// What its clocks say.
+    pub(crate) fn clocks(&self) -> Reading {
+        (self.inner.clock)()
     }
 
     /// Says whether it was closed, and when it is.

@@ -140,7 +140,7 @@ impl Builder {
         let id = folder.manifest.id;
         let running = Mutex::new(Some((engine, folder)));
         let (closed, _) = watch::channel(false);
-        Ok(Ledger { inner: Arc::new(Inner { handle, id, secret, running, closed }) })
+        Ok(Ledger { inner: Arc::new(Inner { handle, id, secret, clock, running, closed }) })
     }
 
     /// The same on this thread, which needs no runtime.

@@ -15,9 +15,10 @@ use crate::blocking::{self, beside};
 use crate::book::Book;
 use crate::call::{Call, Soon};
 use crate::error::Error;
+use crate::key::KeyText;
 use crate::ledger::Ledger;
 use crate::outcome::{Done, Outcome, Told};
-use crate::transaction::{KeyText, ask_together, check_leg};
+use crate::transaction::{ask_together, check_leg};
 use crate::words::Given;
 
 /// Many tickets that are issued together, all or none, of which some may exist already: those are

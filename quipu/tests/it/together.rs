@@ -1,7 +1,7 @@
 //! Transactions and batches.
 
 use quipu::transaction::SHOWN_LEGS_MAX;
-use quipu::{Code, Error, WhatToDo};
+use quipu::{Code, Error, Ledger, WhatToDo};
 
 use crate::ground::{code, ledger};
 
@@ -86,6 +86,52 @@ async fn a_transaction_of_many_legs_says_which_changed_something() -> Result<(),
     let none = book.transaction().await.expect_err("none");
     assert_eq!(none.what_to_do(), WhatToDo::Fix);
     ledger.close().await
+}
+
+#[tokio::test]
+async fn each_part_names_the_position_of_its_own_event() -> Result<(), Error> {
+    for shards in [1, 8] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::builder(folder.path()).shards(shards).open().await?;
+        let book = ledger.book("default");
+        book.ticket("seat").issue().await?.done()?;
+        book.ticket("seat").claim("alice").await?.done()?;
+        for (len, key) in [(7, None), (8, Some("few")), (900, None), (901, Some("many"))] {
+            let before = ledger.durable().watermark;
+            // The first put of each collection makes it, which is an event more. One leg in
+            // seven finds that it is so already.
+            let names =
+                (0..len).map(|leg| (leg % 7 != 3).then(|| (format!("c{len}-{}", leg % 5), leg)));
+            let names: Vec<Option<(String, i32)>> = names.collect();
+            let legs = names.iter().map(|name| match name {
+                Some((collection, leg)) => {
+                    book.record(collection, format!("{leg}")).put("1").map(|_| ())
+                }
+                None => book.ticket("seat").claim("alice").map(|_| ()),
+            });
+            let legs = book.transaction().all(legs);
+            let done = match key {
+                Some(key) => legs.key(key).await?.done()?,
+                None => legs.await?.done()?,
+            };
+            let mut happened = std::collections::BTreeMap::new();
+            let mut events = book.events(before).so_far();
+            while let Some(event) = events.next().await? {
+                for part in event.parts {
+                    happened.insert(part.stream.expect("it is there").to_string(), event.position);
+                }
+            }
+            assert_eq!(done.value.len(), names.len());
+            for (part, name) in done.value.iter().zip(&names) {
+                assert_eq!(part.changed, name.is_some());
+                let own = name.as_ref().map(|(collection, leg)| format!("{collection}/{leg}"));
+                let position = own.map_or(done.position, |own| happened[&own]);
+                assert_eq!(part.position, position, "{name:?} of {len} on {shards}");
+            }
+        }
+        ledger.close().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ fn changed_legs(sent: &Sent, outcome: &Outcome) -> Vec<Leg> {
     }
     let pieces = outcome.answer.pieces().map(|piece| piece.expect("an answer that can be read"));
     let changed = pieces.filter_map(|piece| match piece.what {
-        What::Leg(index) if piece.tag.number == 1 => Some(sent.legs[index as usize].clone()),
+        What::Leg { leg, events: 1.. } => Some(sent.legs[leg as usize].clone()),
         _ => None,
     });
     changed.collect()

@@ -3,6 +3,9 @@
 use crate::machine::{Canon, Canonical, Said};
 use crate::words::{Amount, Asset, Id, Metadata, Period, Position, Signed, Timestamp};
 
+/// By how many of its first bytes a secret is told from another one under an idempotency key.
+pub const SECRET_PRINT_BYTES: usize = 16;
+
 /// What can be asked of an account.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command {
@@ -71,7 +74,9 @@ pub enum Command {
         amount: Amount,
         /// Where to; the payout worker understands it.
         destination: String,
-        /// What the worker needs to know and nobody else may: encrypted already.
+        /// What the worker needs to know and nobody else may: encrypted already. Under a key the
+        /// first 16 bytes tell two secrets apart: whoever encrypts puts a keyed print of the
+        /// plain text there, since the same text encrypted anew has other bytes.
         secret: Option<Vec<u8>>,
     },
     /// A worker takes a withdrawal on itself, under a new fence.
@@ -398,7 +403,7 @@ impl Said for Command {
                 canon.field(1, amount);
                 canon.field(2, destination);
                 if let Some(secret) = secret {
-                    canon.field(3, secret.as_slice());
+                    canon.field(3, &secret[..secret.len().min(SECRET_PRINT_BYTES)]);
                 }
             }
             Self::Lease { withdrawal, worker, seconds } => {

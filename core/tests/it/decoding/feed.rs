@@ -70,7 +70,7 @@ fn feed_answer(registry: &Registry, bytes: &[u8]) {
             What::Event => rules.describe_event(piece.tag, piece.record),
             What::Head(_) => rules.describe_head(piece.tag, piece.record),
             What::Item(_) => rules.describe_item(piece.tag, piece.record),
-            What::Leg(_) => continue,
+            What::Leg { .. } => continue,
         };
     }
 }
