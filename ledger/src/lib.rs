@@ -5,6 +5,7 @@
 
 mod shown;
 
+pub mod access;
 pub mod account;
 pub mod backup;
 pub mod batch;
@@ -42,6 +43,7 @@ pub mod words;
 
 pub use quipu_actors::clock;
 
+pub use access::Access;
 pub use account::Account;
 pub use batch::Batch;
 pub use book::Book;

@@ -211,15 +211,16 @@
 //! | [`proof`] | a whole ledger on one thread, step by step: what to test an own machine with |
 //! | [`clock`] | where time comes from |
 //! | [`words`] | ids, amounts, assets, positions, times, codes |
+//! | [`access`] | the keys that a server lets its callers in by |
 //! | [`files`], [`manifest`], [`backup`], [`restore`](mod@restore), [`verify`](mod@verify), [`upgrade`](mod@upgrade) | what lies in a ledger's folder, for tools |
 
 #[doc(inline)]
 pub use quipu_ledger::{
-    Account, AnyLog, BackupJob, Batch, Book, Builder, Call, Code, Collection, Done, Drop, Error,
-    Events, FORMAT, Files, Flow, Given, History, KeyMaterial, Ledger, LedgerId, List, LogKind,
-    Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused, Seen, Snapshot, Source,
-    Stream, Ticket, Token, Transaction, Verified, WhatToDo, account, backup, batch, book, call,
-    clock, create, drop, error, events, files, flow, history, ledger, list, machine, manifest,
-    open, outcome, proof, record, restore, snapshot, source, stream, ticket, token, transaction,
-    upgrade, verify, words,
+    Access, Account, AnyLog, BackupJob, Batch, Book, Builder, Call, Code, Collection, Done, Drop,
+    Error, Events, FORMAT, Files, Flow, Given, History, KeyMaterial, Ledger, LedgerId, List,
+    LogKind, Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused, Seen, Snapshot,
+    Source, Stream, Ticket, Token, Transaction, Verified, WhatToDo, access, account, backup, batch,
+    book, call, clock, create, drop, error, events, files, flow, history, ledger, list, machine,
+    manifest, open, outcome, proof, record, restore, snapshot, source, stream, ticket, token,
+    transaction, upgrade, verify, words,
 };

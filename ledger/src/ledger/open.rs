@@ -140,7 +140,8 @@ impl Builder {
         let id = folder.manifest.id;
         let running = Mutex::new(Some((engine, folder)));
         let (closed, _) = watch::channel(false);
-        Ok(Ledger { inner: Arc::new(Inner { handle, id, secret, running, closed }) })
+        let keys_made = tokio::sync::Mutex::new(None);
+        Ok(Ledger { inner: Arc::new(Inner { handle, id, secret, running, keys_made, closed }) })
     }
 
     /// The same on this thread, which needs no runtime.

@@ -1,5 +1,6 @@
 //! The library as programs use it.
 
+mod access;
 mod accounts;
 mod blocking;
 mod copies;
