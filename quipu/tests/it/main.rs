@@ -8,6 +8,7 @@ mod drops;
 mod flows;
 mod follow;
 mod ground;
+mod leases;
 mod malformed;
 mod open;
 mod race;
