@@ -8,6 +8,7 @@ mod shown;
 pub mod access;
 pub mod account;
 pub mod backup;
+pub mod balance;
 pub mod batch;
 mod blocking;
 pub mod book;
@@ -45,6 +46,7 @@ pub use quipu_actors::clock;
 
 pub use access::Access;
 pub use account::Account;
+pub use balance::Balance;
 pub use batch::Batch;
 pub use book::Book;
 pub use call::{Call, Read, Seen};

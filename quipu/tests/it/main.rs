@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod balance;
 mod blocking;
 mod copies;
 mod drops;
