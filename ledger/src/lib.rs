@@ -5,8 +5,10 @@
 
 mod shown;
 
+pub mod access;
 pub mod account;
 pub mod backup;
+pub mod balance;
 pub mod batch;
 mod blocking;
 pub mod book;
@@ -44,7 +46,9 @@ pub mod words;
 
 pub use quipu_actors::clock;
 
+pub use access::Access;
 pub use account::Account;
+pub use balance::Balance;
 pub use batch::Batch;
 pub use book::Book;
 pub use call::{Call, Read, Seen};

@@ -207,19 +207,21 @@
 //! | [`transaction`], [`batch`] | calls that happen together; calls that are asked at once |
 //! | [`outcome`], [`error`] | a yes or a no; why there is neither, and what to do now |
 //! | [`list`], [`history`], [`events`], [`snapshot`] | reading many, backwards, onwards, and all as of one position |
+//! | [`balance`] | what came in, what went out and what is held, asset by asset |
 //! | [`machine`], [`stream`] | kinds of stream of a program's own, and the handle of one |
 //! | [`proof`] | a whole ledger on one thread, step by step: what to test an own machine with |
 //! | [`clock`] | where time comes from |
 //! | [`words`] | ids, amounts, assets, positions, times, codes |
+//! | [`access`] | the keys that a server lets its callers in by |
 //! | [`files`], [`manifest`], [`backup`], [`restore`](mod@restore), [`verify`](mod@verify), [`upgrade`](mod@upgrade) | what lies in a ledger's folder, for tools |
 
 #[doc(inline)]
 pub use quipu_ledger::{
-    Account, AnyLog, BackupJob, Batch, Book, Builder, Call, Code, Collection, Done, Drop, Error,
-    Events, FORMAT, Files, Flow, Given, History, KeyMaterial, Ledger, LedgerId, List, LogKind,
-    Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused, Seen, Snapshot, Source,
-    Stream, Ticket, Token, Transaction, Verified, WhatToDo, account, backup, batch, book, call,
-    clock, create, drop, error, events, files, flow, history, ledger, list, machine, manifest,
-    open, outcome, proof, record, restore, snapshot, source, stream, ticket, token, transaction,
-    upgrade, verify, words,
+    Access, Account, AnyLog, BackupJob, Balance, Batch, Book, Builder, Call, Code, Collection,
+    Done, Drop, Error, Events, FORMAT, Files, Flow, Given, History, KeyMaterial, Ledger, LedgerId,
+    List, LogKind, Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused, Seen,
+    Snapshot, Source, Stream, Ticket, Token, Transaction, Verified, WhatToDo, access, account,
+    backup, balance, batch, book, call, clock, create, drop, error, events, files, flow, history,
+    ledger, list, machine, manifest, open, outcome, proof, record, restore, snapshot, source,
+    stream, ticket, token, transaction, upgrade, verify, words,
 };

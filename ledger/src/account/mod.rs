@@ -1,11 +1,13 @@
 //! Accounts: money that somebody owns.
 
 mod holds;
+mod leases;
 mod options;
 mod payouts;
 mod view;
 
 pub use holds::Hold;
+pub use leases::LEASES_MAX;
 pub use options::{Changing, Entry, Holding, Opening, Withdrawing};
 pub use payouts::{Leased, Payout, Payouts};
 pub use quipu_core::machines::account::{

@@ -16,6 +16,7 @@ use quipu_disk::RealDisk;
 use quipu_store_redb::store::RedbStore;
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::batch::Batch;
 use crate::blocking;
 use crate::book::Book;
@@ -23,6 +24,7 @@ use crate::call::Call;
 use crate::error::{Error, OpenError};
 use crate::events::Events;
 use crate::files::Folder;
+use crate::list::List;
 use crate::log::AnyLog;
 use crate::manifest::LedgerId;
 use crate::words::{Given, Id, Position};
@@ -48,6 +50,8 @@ struct Inner {
     secret: [u8; 32],
     clock: Source,
     running: Mutex<Option<(Running, Folder<RealDisk>)>>,
+    /// How many access keys were made, where that is known. Held while one is made.
+    keys_made: tokio::sync::Mutex<Option<u64>>,
     /// Whether it was closed.
     closed: watch::Sender<bool>,
 }
@@ -103,6 +107,17 @@ impl Ledger {
         Book::new(self, id)
     }
 
+    /// The access keys, which a server lets its callers in by.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        Access::new(self)
+    }
+
+    /// All books, in the order of their creation: for the operator.
+    pub fn books(&self) -> List<Book> {
+        List::streams(&Book::of_books(self))
+    }
+
     /// Independent calls that are asked at once, each with an outcome of its own.
     pub fn batch<T: Send + 'static, O: 'static>(
         &self,
@@ -153,6 +168,11 @@ impl Ledger {
     /// What its clocks say.
     pub(crate) fn clocks(&self) -> Reading {
         (self.inner.clock)()
+    }
+
+    /// How many access keys were made, where that is known.
+    pub(crate) fn keys_made(&self) -> &tokio::sync::Mutex<Option<u64>> {
+        &self.inner.keys_made
     }
 
     /// Says whether it was closed, and when it is.

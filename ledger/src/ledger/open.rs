@@ -140,7 +140,9 @@ impl Builder {
         let id = folder.manifest.id;
         let running = Mutex::new(Some((engine, folder)));
         let (closed, _) = watch::channel(false);
-        Ok(Ledger { inner: Arc::new(Inner { handle, id, secret, clock, running, closed }) })
+        let keys_made = tokio::sync::Mutex::new(None);
+        let inner = Inner { handle, id, secret, clock, running, keys_made, closed };
+        Ok(Ledger { inner: Arc::new(inner) })
     }
 
     /// The same on this thread, which needs no runtime.

@@ -7,6 +7,7 @@ use quipu_core::words::Kind as KindNumber;
 
 use super::{Found, Listed, What};
 use crate::account::{self, Account, Hold, Payout, Payouts};
+use crate::book::{self, Book};
 use crate::drop::{self, Drop};
 use crate::error::Error;
 use crate::flow::{self, Flow};
@@ -29,6 +30,7 @@ macro_rules! streams {
 }
 
 streams! {
+    Book: machines::book::Book, book::View;
     Account: machines::account::Account, account::View;
     Flow: machines::flow::Flow, flow::View;
     Ticket: machines::ticket::Ticket, ticket::View;

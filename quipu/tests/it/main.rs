@@ -1,12 +1,15 @@
 //! The library as programs use it.
 
+mod access;
 mod accounts;
+mod balance;
 mod blocking;
 mod copies;
 mod drops;
 mod flows;
 mod follow;
 mod ground;
+mod leases;
 mod malformed;
 mod open;
 mod race;
