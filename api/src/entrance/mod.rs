@@ -1,0 +1,132 @@
+//! How a request is let in, carried out and answered.
+
+mod body;
+mod contained;
+mod meter;
+
+pub(crate) use meter::Meter;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Response};
+use axum::routing::{MethodFilter, MethodRouter};
+use quipu_ledger::words::Code;
+
+use self::contained::contained;
+use crate::Api;
+use crate::caller::Needs;
+use crate::problem::{Kind, Problem};
+use crate::reply::REQUEST_ID;
+use crate::request::{Cx, Said};
+use crate::route::{Answer, Route};
+
+/// The router over all routes.
+pub(crate) fn router(api: Arc<Api>, routes: Vec<Route>) -> Router {
+    let mut paths: Vec<(&'static str, MethodRouter<Arc<Api>>)> = Vec::new();
+    for route in routes {
+        let filter = MethodFilter::try_from(route.method.clone()).expect("a method of HTTP");
+        let (path, route) = (route.path, Arc::new(route));
+        let act = move |State(api): State<Arc<Api>>, request: Request| {
+            serve(api, Arc::clone(&route), request)
+        };
+        let at = paths.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
+            paths.push((path, MethodRouter::new().fallback(wrong_method)));
+            paths.len() - 1
+        });
+        let known = core::mem::take(&mut paths[at].1);
+        paths[at].1 = known.on(filter, act);
+    }
+    let mut router = Router::new().fallback(unknown_path);
+    for (path, methods) in paths {
+        router = router.route(path, methods);
+    }
+    router.with_state(api)
+}
+
+/// Carries out one request on its route.
+async fn serve(api: Arc<Api>, route: Arc<Route>, request: Request) -> Response<Body> {
+    let began = Instant::now();
+    let (parts, body) = request.into_parts();
+    let id = request_id(&api, &parts.headers);
+    let answer = contained(carry_out(api, &route, parts, body)).await;
+    let status = match &answer {
+        Ok(reply) => reply.status,
+        Err(problem) => problem.status(),
+    };
+    route.meter.saw(status, began.elapsed());
+    if status < 500 {
+        tracing::debug!(request = %id, route = route.path, status, "answered");
+    } else if let Err(problem) = &answer {
+        let (code, detail) = (problem.code(), problem.detail());
+        tracing::warn!(request = %id, route = route.path, status, code, detail, "failed");
+    }
+    match answer {
+        Ok(reply) => reply.into_response(&id),
+        Err(problem) => problem.into_response(&id),
+    }
+}
+
+async fn carry_out(api: Arc<Api>, route: &Route, mut parts: Parts, body: Body) -> Answer {
+    let caller = api.callers.of(&parts.headers, route.needs)?;
+    if api.is_stopping() && route.needs != Needs::Nothing {
+        return Err(Problem::stopping());
+    }
+    let mut places = Vec::new();
+    if route.path.contains('{') {
+        let given = RawPathParams::from_request_parts(&mut parts, &()).await;
+        let given = given.map_err(|_| Problem::malformed("the path is not UTF-8"))?;
+        places.extend(given.iter().map(|(_, value)| value.to_owned()));
+    }
+    let read = body::read(&api, route, &parts.headers, body).await?;
+    let cx = Cx {
+        caller,
+        route: route.path,
+        places,
+        query: parts.uri.query().unwrap_or("").to_owned(),
+        said: Said(parts.headers),
+        body: read.bytes.clone(),
+        api: Arc::clone(&api),
+    };
+    (route.act)(cx).await
+}
+
+/// The name of a request: its sender's where that is fit to be logged, else one of our own.
+fn request_id(api: &Api, headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let is_fit = |id: &&str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
+        (1..=128).contains(&id.len()) && id.bytes().all(fits)
+    };
+    given.filter(is_fit).map_or_else(|| api.request_id(), str::to_owned)
+}
+
+async fn unknown_path(State(api): State<Arc<Api>>, request: Request) -> Response<Body> {
+    astray(&api, &request, || {
+        let path = request.uri().path();
+        Problem::new(Kind::of(Code::NotFound), format!("there is no path {path}"))
+    })
+}
+
+async fn wrong_method(State(api): State<Arc<Api>>, request: Request) -> Response<Body> {
+    astray(&api, &request, || {
+        let (method, path) = (request.method(), request.uri().path());
+        Problem::new(Kind::METHOD_NOT_ALLOWED, format!("{path} does not take {method}"))
+    })
+}
+
+/// A request that no route takes. Who is not let in is not told what there is.
+fn astray(api: &Api, request: &Request, problem: impl FnOnce() -> Problem) -> Response<Body> {
+    let began = Instant::now();
+    let id = request_id(api, request.headers());
+    let problem = match api.callers.of(request.headers(), Needs::Nothing) {
+        Ok(_) => problem(),
+        Err(problem) => problem,
+    };
+    api.astray.saw(problem.status(), began.elapsed());
+    problem.into_response(&id)
+}

@@ -1,0 +1,99 @@
+//! Quipu over HTTP.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`server`] | the listener, its connections, and how it stops |
+//! | `route`, `routes` | the table of routes, of which router and document are made |
+//! | `entrance` | how a request is let in, carried out and answered |
+//! | `caller` | who asks: keys and scopes, and what loopback lets in |
+//! | `request`, `reply`, `problem` | a request's words; a success; why there is none |
+//! | `wire`, `shown`, `list` | words, bodies and pages in JSON |
+//! | `document` | OpenAPI and the page that shows it |
+//!
+//! It knows the ledger through its library, and nothing of how that keeps anything.
+
+mod caller;
+mod entrance;
+mod list;
+mod problem;
+mod reply;
+mod request;
+mod route;
+mod routes;
+pub mod server;
+mod shown;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use axum::http::Method;
+use quipu_ledger::{Error, Ledger};
+use tokio::sync::Semaphore;
+
+use crate::caller::Callers;
+use crate::entrance::Meter;
+
+/// What the bodies of requests may take of memory, all together.
+const BODIES_MAX: usize = 256 << 20;
+
+/// A ledger as it is answered for over HTTP.
+pub struct Api {
+    ledger: Ledger,
+    callers: Callers,
+    /// Bytes that bodies may still take.
+    bodies: Semaphore,
+    is_stopping: AtomicBool,
+    /// Requests that no route takes.
+    astray: Meter,
+    /// What ids of requests begin with.
+    origin: u64,
+    requests: AtomicU64,
+}
+
+impl Api {
+    /// Over an open ledger. `is_loopback` says that only this machine reaches it: then, while no
+    /// key was made, whoever asks may do everything in the book `default`.
+    pub async fn new(ledger: Ledger, is_loopback: bool) -> Result<Arc<Self>, Error> {
+        let callers = Callers::new(&ledger, is_loopback);
+        let keys = ledger.access().load().await?;
+        for key in &keys.live {
+            callers.add(&ledger, key);
+        }
+        if keys.made > 0 {
+            callers.close();
+        }
+        let mut origin = [0; 8];
+        getrandom::fill(&mut origin).map_err(|error| Error::Threads(error.to_string()))?;
+        Ok(Arc::new(Self {
+            ledger,
+            callers,
+            bodies: Semaphore::new(BODIES_MAX),
+            is_stopping: AtomicBool::new(false),
+            astray: Meter::new(&Method::OPTIONS, "none"),
+            origin: u64::from_le_bytes(origin),
+            requests: AtomicU64::new(0),
+        }))
+    }
+
+    /// Whether requests without a key are let in.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.callers.is_open()
+    }
+
+    /// From now on nothing more is let in; what was let in is answered.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// A name for the next request, unless its sender has given one.
+    fn request_id(&self) -> String {
+        let count = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}-{count:x}", self.origin)
+    }
+}

@@ -1,0 +1,105 @@
+//! Replies: a status, a body, and the headers that say what the answer rests on.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use quipu_ledger::words::{Position, Version};
+use serde::Serialize;
+
+const POSITION: HeaderName = HeaderName::from_static("quipu-position");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What most bodies are.
+pub(crate) const JSON: &str = "application/json";
+
+/// A success.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) content_type: &'static str,
+}
+
+/// What the headers of an answer say of it.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Headers {
+    /// What it rests on.
+    pub(crate) position: Option<Position>,
+    /// The version of the stream.
+    pub(crate) version: Option<Version>,
+    /// Whether it was answered before.
+    pub(crate) replayed: bool,
+    /// Where to look from now on.
+    pub(crate) location: Option<String>,
+}
+
+impl Reply {
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        let mut out = Vec::with_capacity(256);
+        write(body, &mut out);
+        Self { status, headers: Headers::default(), body: out, content_type: JSON }
+    }
+
+    pub(crate) fn text(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, headers: Headers::default(), body: body.into(), content_type }
+    }
+
+    /// As of this position.
+    pub(crate) fn at(mut self, position: Position) -> Self {
+        self.headers.position = Some(position);
+        self
+    }
+
+    pub(crate) fn version(mut self, version: Version) -> Self {
+        self.headers.version = Some(version);
+        self
+    }
+
+    pub(crate) fn location(mut self, path: String) -> Self {
+        self.headers.location = Some(path);
+        self
+    }
+
+    pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
+        let mut response = self.headers.response(self.status, self.body, request_id);
+        let content_type = HeaderValue::from_static(self.content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+    }
+}
+
+impl Headers {
+    pub(crate) fn response(self, status: u16, body: Vec<u8>, request_id: &str) -> Response<Body> {
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() =
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if let Some(position) = self.position {
+            headers.insert(POSITION, HeaderValue::from(position.get()));
+        }
+        if let Some(version) = self.version {
+            headers.insert(header::ETAG, etag(version));
+        }
+        if self.replayed {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        if let Some(location) = self.location.and_then(|path| HeaderValue::from_str(&path).ok()) {
+            headers.insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+fn etag(version: Version) -> HeaderValue {
+    let tag = HeaderValue::from_str(&format!("\"{version}\""));
+    tag.expect("digits between quotes are a header's value")
+}
+
+/// Writes a body as JSON.
+pub(crate) fn write(body: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, body).expect("what is shown has text keys and writes to memory");
+}

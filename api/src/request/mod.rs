@@ -1,0 +1,133 @@
+//! One request: its words, checked, and the way from a call of the ledger to a reply.
+
+mod headers;
+mod query;
+
+pub(crate) use headers::Said;
+pub(crate) use query::Query;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quipu_ledger::call::Seen;
+use quipu_ledger::words::{Id, Position};
+use quipu_ledger::{Book, Call, Done, Outcome, Read};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Api;
+use crate::caller::Caller;
+use crate::problem::Problem;
+use crate::reply::{Headers, JSON, Reply};
+use crate::shown::{Body, Told};
+
+/// One request that was let in: who asks, and for what.
+pub(crate) struct Cx {
+    pub(crate) api: Arc<Api>,
+    pub(crate) caller: Arc<Caller>,
+    /// The path as the route spells it.
+    pub(crate) route: &'static str,
+    /// What stands in the path's places, in their order.
+    pub(crate) places: Vec<String>,
+    pub(crate) query: String,
+    pub(crate) said: Said,
+    pub(crate) body: Bytes,
+}
+
+impl Cx {
+    /// The book that the caller acts on.
+    pub(crate) fn book(&self) -> Result<&Book, Problem> {
+        self.caller.book()
+    }
+
+    /// What stands in one of the path's places, as it is.
+    pub(crate) fn place(&self, index: usize) -> &str {
+        self.places.get(index).map_or("", String::as_str)
+    }
+
+    /// The id in one of the path's places.
+    pub(crate) fn id(&self, index: usize) -> Result<Id, Problem> {
+        let place = self.place(index);
+        Id::new(place).map_err(|why| Problem::malformed(format!("in the path, {place:?}: {why}")))
+    }
+
+    pub(crate) fn query(&self) -> Result<Query, Problem> {
+        Query::new(&self.query)
+    }
+
+    /// The body, which has to be there.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        read(&self.body)
+    }
+
+    /// The body, or what an empty one stands for.
+    pub(crate) fn json_or_empty<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        if self.body.is_empty() { read(b"{}") } else { read(&self.body) }
+    }
+
+    /// Makes a call, under the key and the version that the request names.
+    pub(crate) async fn make<O: 'static>(&self, call: Call<Body, O>) -> Result<Reply, Problem> {
+        let call = self.under(call)?;
+        match call.await? {
+            Outcome::Refused(refused) => Err(refused.into()),
+            Outcome::Done(done) => {
+                let Done { value: body, position, at, version, replayed, changed } = done;
+                let (status, repeats) = (body.status(changed), body.repeats(changed));
+                let told = Told { position, at, version, changed };
+                let mut out = Vec::with_capacity(512);
+                body.write(&told, &mut out);
+                let (position, version) = (Some(position), Some(version));
+                let replayed = replayed || repeats;
+                let headers = Headers { position, version, replayed, location: None };
+                Ok(Reply { status, headers, body: out, content_type: JSON })
+            }
+        }
+    }
+
+    /// Adds what the headers say of a call.
+    fn under<O: 'static>(&self, mut call: Call<Body, O>) -> Result<Call<Body, O>, Problem> {
+        if let Some(key) = self.said.key()? {
+            call = call.key(key);
+        }
+        if let Some(version) = self.said.if_match()? {
+            call = call.if_version(version);
+        }
+        Ok(call)
+    }
+
+    /// The reply to a read.
+    pub(crate) async fn read<T: Send + 'static, S: Serialize>(
+        &self,
+        read: Read<T>,
+        show: impl FnOnce(T, &Told) -> S,
+    ) -> Result<Reply, Problem> {
+        let Seen { value, version, at, position } = read.look().await??;
+        let told = Told { position, at, version, changed: false };
+        Ok(Reply::json(200, &show(value, &told)).at(position).version(version))
+    }
+
+    /// What is durable now.
+    pub(crate) fn durable(&self) -> Position {
+        self.api.ledger.durable().watermark
+    }
+}
+
+/// Reads JSON. What is wrong is named with the place where it is.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if let Ok(value) = serde_json::from_slice(body) {
+        return Ok(value);
+    }
+    // Once more, and slower, for the place.
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = serde_path_to_error::deserialize::<_, T>(&mut reader);
+    Err(match read {
+        Err(error) => {
+            let (place, why) = (error.path().to_string(), error.into_inner());
+            match place.as_str() {
+                "." | "" | "?" => Problem::malformed(format!("the body: {why}")),
+                place => Problem::malformed(format!("{place}: {why}")),
+            }
+        }
+        Ok(_) => Problem::malformed("the body: there is more behind the JSON value"),
+    })
+}

@@ -1,0 +1,135 @@
+//! The listener, its connections, and how it stops.
+//!
+//! Connections are served on the thread that runs this, which is the shard's own where the ledger
+//! was opened on it: then a request wakes no other thread on its way to the shard and back.
+
+use core::future::Future;
+use core::pin::pin;
+use core::time::Duration;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tower_service::Service;
+
+use crate::{Api, entrance, routes};
+
+/// How long to wait after a connection could not be taken, such as for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The bounds of a server.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The most connections at once. More wait in the listener's queue until one ends.
+    pub connections_max: usize,
+    /// How long the head of a request may take to come, from its first byte or, on a connection
+    /// that was idle, from the answer before.
+    pub head_time: Duration,
+    /// The most bytes of a request's head.
+    pub head_bytes_max: usize,
+    /// How long requests under way may go on once it stops.
+    pub drain_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            head_time: Duration::from_secs(60),
+            head_bytes_max: 64 << 10,
+            drain_time: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Answers on this listener until `stop` is there, and then whatever was let in before. It runs on
+/// the thread that awaits it, within a `LocalSet` of tokio or a system of actix.
+pub async fn serve(
+    api: Arc<Api>,
+    listener: TcpListener,
+    limits: &Limits,
+    stop: impl Future<Output = ()>,
+) {
+    let router = entrance::router(Arc::clone(&api), routes::all());
+    let http = Rc::new(http(limits));
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let (stopped, stopping) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = accept(&listener, &places) => {
+                let Some((stream, place)) = accepted else { continue };
+                let work = talk(Rc::clone(&http), stream, router.clone(), stopping.clone(), place);
+                connections.spawn_local(work);
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    api.stop();
+    stopped.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.drain_time, all).await.is_err() {
+        tracing::warn!("connections were cut off that did not end in time");
+    }
+}
+
+fn http(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time)
+        .max_buf_size(limits.head_bytes_max)
+        .pipeline_flush(true);
+    http
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be taken");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Answers on one connection until it ends.
+async fn talk(
+    http: Rc<http1::Builder>,
+    stream: TcpStream,
+    router: Router,
+    mut stopping: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    // Answers are small, and whole when they are written.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| router.clone().call(request));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        _ = stopping.wait_for(|is_stopping| *is_stopping) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}

@@ -1,0 +1,197 @@
+//! A server on a thread of its own, and a client that writes every byte itself.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use quipu_api::Api;
+use quipu_api::server::{Limits, serve};
+use quipu_ledger::Ledger;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+
+/// A server over a ledger in a folder of its own.
+pub(crate) struct Ground {
+    pub(crate) folder: TempDir,
+    running: Option<Running>,
+}
+
+struct Running {
+    at: SocketAddr,
+    ledger: Ledger,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        let mut ground = Self { folder: TempDir::new().expect("a folder"), running: None };
+        ground.start();
+        ground
+    }
+
+    /// Where it listens.
+    pub(crate) fn at(&self) -> SocketAddr {
+        self.running.as_ref().expect("it runs").at
+    }
+
+    /// The ledger behind it.
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.running.as_ref().expect("it runs").ledger.clone()
+    }
+
+    fn start(&mut self) {
+        let (tell, told) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let folder = self.folder.path().join("ledger");
+        let work = move || async move {
+            let ledger = Ledger::builder(folder).memory(64 << 20).on_this_thread();
+            let ledger = ledger.open().await.expect("it opens");
+            let api = Api::new(ledger.clone(), true).await.expect("keys are read");
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let at = listener.local_addr().expect("it is bound");
+            tell.send((at, ledger.clone())).expect("the test waits");
+            serve(api, listener, &Limits::default(), async { drop(stopped.await) }).await;
+            ledger.close().await.expect("it closes");
+        };
+        let thread = thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().expect("a runtime");
+            LocalSet::new().block_on(&runtime, work());
+        });
+        let (at, ledger) = told.recv().expect("it starts");
+        self.running = Some(Running { at, ledger, stop, thread });
+    }
+
+    fn stop(&mut self) {
+        if let Some(Running { ledger, stop, thread, .. }) = self.running.take() {
+            drop(ledger);
+            let _ = stop.send(());
+            thread.join().expect("it stops");
+        }
+    }
+
+    /// Stops cleanly and starts again over the same folder.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Told {
+        self.ask("GET", path, &[], None)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Told {
+        self.ask("POST", path, &[], Some(body))
+    }
+
+    /// The same under an idempotency key.
+    pub(crate) fn post_keyed(&self, path: &str, key: &str, body: &str) -> Told {
+        self.ask("POST", path, &[("Idempotency-Key", key)], Some(body))
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Told {
+        let mut line = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            line.push_str("Host: localhost\r\n");
+        }
+        for (name, value) in headers {
+            line.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(body) = body {
+            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                line.push_str("Content-Type: application/json\r\n");
+            }
+            line.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        } else {
+            line.push_str("\r\n");
+        }
+        let mut stream = TcpStream::connect(self.at()).expect("it listens");
+        stream.write_all(line.as_bytes()).expect("it reads");
+        Told::read(&mut BufReader::new(stream)).expect("it answers")
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+/// What the server has told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Told {
+    /// Reads one answer; none where the connection ends before it.
+    pub(crate) fn read(stream: &mut impl BufRead) -> Option<Self> {
+        let mut line = String::new();
+        stream.read_line(&mut line).ok().filter(|len| *len > 0)?;
+        let status = line.split(' ').nth(1)?.parse().ok()?;
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let len = headers.iter().find(|(name, _)| name == "content-length");
+        let mut body = Vec::new();
+        match len {
+            Some((_, len)) => {
+                body.resize(len.parse().ok()?, 0);
+                stream.read_exact(&mut body).ok()?;
+            }
+            None if status == 204 || status == 304 => {}
+            None => drop(stream.read_to_end(&mut body).ok()?),
+        }
+        Some(Self { status, headers, body })
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let text = String::from_utf8_lossy(&self.body);
+        serde_json::from_slice(&self.body).unwrap_or_else(|why| panic!("{why}: {text}"))
+    }
+
+    /// The same, if this is its status.
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Value {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status, status, "{text}");
+        self.json()
+    }
+
+    /// A problem with this status and code.
+    #[track_caller]
+    pub(crate) fn fails(self, status: u16, code: &str) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem = self.is(status);
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        for member in ["type", "title", "detail", "request_id"] {
+            assert!(problem[member].is_string(), "{member}: {problem}");
+        }
+        problem
+    }
+}

@@ -1,0 +1,4 @@
+//! The server over real sockets: routes, codes, and what clients may do wrong.
+
+mod accounts;
+mod ground;
