@@ -7,7 +7,7 @@ use quipu_core::history::{History as Walk, Knot};
 use quipu_core::machine::{Machine, What};
 use quipu_core::records::{Corrupt, Record};
 use quipu_core::shard::{Ask, Reading};
-use quipu_core::words::{Code, Id, Kind, Name, Number, Position, Timestamp, Version};
+use quipu_core::words::{Code, Id, Kind, Name, Number, Position, Timestamp, Trace, Version};
 
 use crate::blocking::{self, beside};
 use crate::book::Book;
@@ -58,6 +58,8 @@ pub struct Past<E> {
     pub position: Position,
     /// When it was decided.
     pub at: Timestamp,
+    /// Which request led to it, where its call [said so](crate::Call::trace).
+    pub trace: Option<Trace>,
     /// What happened.
     pub event: E,
 }
@@ -74,8 +76,8 @@ impl<E: Record> History<E> {
             self.read_page().await?;
         }
         let Some(knot) = self.page.pop_front() else { return Ok(None) };
-        let Knot { position, now: at, tag, payload, .. } = knot;
-        Ok(Some(Past { position, at, event: E::unpack(tag, &payload)? }))
+        let Knot { position, now: at, trace, tag, payload, .. } = knot;
+        Ok(Some(Past { position, at, trace, event: E::unpack(tag, &payload)? }))
     }
 
     /// The same on a thread that no runtime runs its tasks on.

@@ -112,7 +112,14 @@ impl Record {
             let fields = fields.map_err(Error::form)?;
             let put = Put { value, fields, ttl_ms: None, must_be_absent: false };
             let kind = machine::Record::KIND;
-            Ok(Asked { kind, id, order: Order::Put(put), if_version: None, made: false })
+            Ok(Asked {
+                kind,
+                id,
+                order: Order::Put(put),
+                if_version: None,
+                made: false,
+                trace: None,
+            })
         });
         Call::of(&self.book, asked, stored)
     }

@@ -8,6 +8,7 @@ mod kind;
 mod metadata;
 mod position;
 mod time;
+mod trace;
 
 pub use amount::{Amount, Signed};
 pub use asset::Asset;
@@ -17,6 +18,7 @@ pub use kind::{Book, Kind, Name};
 pub use metadata::Metadata;
 pub use position::{Epoch, Number, Position, Version};
 pub use time::{Period, Timestamp};
+pub use trace::Trace;
 
 /// Why a text or number from outside is not one of our words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,4 +38,9 @@ pub enum Malformed {
     /// Times are milliseconds since 1970, up to the year 9999.
     #[error("a time lies between the years 1970 and 9999")]
     Time,
+    /// Trace contexts look like the header `traceparent`.
+    #[error(
+        "a trace context is 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, no id all zeros"
+    )]
+    Trace,
 }
