@@ -92,6 +92,9 @@ impl Cx {
         if let Some(version) = self.said.if_match()? {
             call = call.if_version(version);
         }
+        if let Some(trace) = self.said.trace() {
+            call = call.trace(trace);
+        }
         Ok(call)
     }
 

@@ -1,6 +1,9 @@
 //! The routes, group by group.
 
 mod accounts;
+mod admin;
+mod operating;
+mod withdrawals;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +17,10 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes()].into_iter().flatten().collect()
+    [accounts::routes(), withdrawals::routes(), admin::routes(), operating::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What may be made under an id, or without one.

@@ -2,3 +2,7 @@
 
 mod accounts;
 mod ground;
+mod guard;
+mod operating;
+mod protocol;
+mod withdrawals;
