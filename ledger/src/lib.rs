@@ -26,6 +26,7 @@ pub mod list;
 mod log;
 pub mod machine;
 pub mod manifest;
+pub mod measured;
 pub mod outcome;
 mod overlay;
 pub mod proof;
