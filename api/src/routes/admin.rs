@@ -1,7 +1,7 @@
 //! What an administrator of a book asks, and what only the operator of the ledger does.
 
 use quipu_ledger::access::{Made, Scopes, View};
-use quipu_ledger::words::{Amount, Asset, Id, Signed};
+use quipu_ledger::words::{Asset, Id, Signed};
 use quipu_ledger::{Outcome, book};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,6 @@ use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 use crate::request::Cx;
 use crate::route::{Answer, Route, group};
-use crate::wire::Text;
 
 pub(super) fn routes() -> Vec<Route> {
     let open =

@@ -128,6 +128,7 @@ enum StateName {
 struct Plan {
     amount: Given,
     /// Where to, as the payout's provider understands it.
+    #[schemars(length(min = 1))]
     destination: String,
     /// What only the worker is told: kept encrypted, never listed.
     #[schemars(length(max = 4000))]
@@ -136,6 +137,9 @@ struct Plan {
 
 async fn plan(cx: Cx) -> Answer {
     let (id, Plan { amount, destination, secret }) = (cx.id(0)?, cx.json()?);
+    if destination.is_empty() {
+        return Err(Problem::malformed("destination: it says where to"));
+    }
     let book = cx.book()?;
     let mut call = book.account(&id).withdraw(amount.0, destination);
     if let Some(plain) = secret {
