@@ -1,4 +1,5 @@
 //! The server over real sockets: routes, codes, and what clients may do wrong.
 
 mod accounts;
+mod flows;
 mod ground;
