@@ -2,6 +2,7 @@
 
 mod accounts;
 mod flows;
+mod tickets;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes(), flows::routes()].into_iter().flatten().collect()
+    [accounts::routes(), flows::routes(), tickets::routes()].into_iter().flatten().collect()
 }
 
 /// What may be made under an id, or without one.

@@ -3,3 +3,4 @@
 mod accounts;
 mod flows;
 mod ground;
+mod tickets;
