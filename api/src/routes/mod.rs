@@ -1,6 +1,7 @@
 //! The routes, group by group.
 
 mod accounts;
+mod drops;
 mod flows;
 mod tickets;
 
@@ -16,7 +17,10 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes(), flows::routes(), tickets::routes()].into_iter().flatten().collect()
+    [accounts::routes(), drops::routes(), flows::routes(), tickets::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What may be made under an id, or without one.
