@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin;
+mod flows;
 mod operating;
 mod withdrawals;
 
@@ -17,7 +18,14 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes(), withdrawals::routes(), admin::routes(), operating::routes()]
+    let groups = [
+        accounts::routes(),
+        withdrawals::routes(),
+        flows::routes(),
+        admin::routes(),
+        operating::routes(),
+    ];
+    groups.into_iter().flatten().collect()
         .into_iter()
         .flatten()
         .collect()

@@ -19,6 +19,8 @@ use tokio::task::LocalSet;
 /// A server over a ledger in a folder of its own.
 pub(crate) struct Ground {
     pub(crate) folder: TempDir,
+    /// What the ledger may take.
+    memory: usize,
     running: Option<Running>,
 }
 
@@ -31,6 +33,7 @@ struct Running {
 
 impl Ground {
     pub(crate) fn new() -> Self {
+<<<<<<< HEAD
         Self::over(false)
     }
 
@@ -45,6 +48,14 @@ impl Ground {
             Secrets::rotate(&folder.path().join("secrets")).expect("keys are made");
         }
         let mut ground = Self { folder, running: None };
+=======
+        Self::with_memory(64 << 20)
+    }
+
+    /// One that takes in as large requests as its memory allows.
+    pub(crate) fn with_memory(memory: usize) -> Self {
+        let mut ground = Self { folder: TempDir::new().expect("a folder"), memory, running: None };
+>>>>>>> wt-c
         ground.start();
         ground
     }
@@ -73,6 +84,7 @@ impl Ground {
     fn start(&mut self) {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
+<<<<<<< HEAD
         let folder = self.folder.path().join("ledger");
         let settings = Settings {
             is_loopback: true,
@@ -80,8 +92,11 @@ impl Ground {
             secrets: Secrets::read(&self.folder.path().join("secrets")).expect("it is whole"),
             backups: self.folder.path().join("backups"),
         };
+=======
+        let (folder, memory) = (self.folder.path().join("ledger"), self.memory);
+>>>>>>> wt-c
         let work = move || async move {
-            let ledger = Ledger::builder(folder).memory(64 << 20).on_this_thread();
+            let ledger = Ledger::builder(folder).memory(memory).on_this_thread();
             let ledger = ledger.open().await.expect("it opens");
             let api = Api::new(ledger.clone(), settings).await.expect("keys are read");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");

@@ -1,8 +1,14 @@
 //! The server over real sockets: routes, codes, and what clients may do wrong.
 
 mod accounts;
+mod drops;
+mod flows;
 mod ground;
+<<<<<<< HEAD
 mod guard;
 mod operating;
 mod protocol;
 mod withdrawals;
+=======
+mod tickets;
+>>>>>>> wt-c
