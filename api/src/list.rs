@@ -133,7 +133,7 @@ impl Place {
 /// A cursor that its list cannot read is no cursor of this list.
 fn cursor_or(error: Error) -> Problem {
     match error {
-        Error::Malformed(why) if why.contains("cursor") => Problem::bad_cursor(),
+        Error::Malformed(why) if why.starts_with("the cursor ") => Problem::bad_cursor(),
         error => error.into(),
     }
 }

@@ -131,6 +131,16 @@ impl Problem {
         self
     }
 
+    /// Where it says that there is no such thing: that no version of it is the one that was asked
+    /// for.
+    pub(crate) fn or_stale(mut self) -> Self {
+        if self.kind == Kind::of(Code::NotFound) {
+            self.kind = Kind::of(Code::VersionMismatch);
+            self.detail = "there is none, so it is not at this version".to_owned();
+        }
+        self
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.kind.status
     }

@@ -67,8 +67,12 @@ impl Cx {
 
     /// Makes a call, under the key and the version that the request names.
     pub(crate) async fn make<O: 'static>(&self, call: Call<Body, O>) -> Result<Reply, Problem> {
-        let call = self.under(call)?;
-        match call.await? {
+        Self::reply(self.under(call)?.await?)
+    }
+
+    /// The reply to a call that was made.
+    pub(crate) fn reply(outcome: Outcome<Body>) -> Result<Reply, Problem> {
+        match outcome {
             Outcome::Refused(refused) => Err(refused.into()),
             Outcome::Done(done) => {
                 let Done { value: body, position, at, version, replayed, changed } = done;

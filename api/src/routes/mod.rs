@@ -1,6 +1,7 @@
 //! The routes, group by group.
 
 mod accounts;
+mod records;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes()].into_iter().flatten().collect()
+    [accounts::routes(), records::routes()].into_iter().flatten().collect()
 }
 
 /// What may be made under an id, or without one.

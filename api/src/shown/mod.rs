@@ -49,6 +49,8 @@ enum Status {
     Created,
     /// Something has changed, or was read.
     Ok,
+    /// Something is new where something happened, and else it was so already.
+    New,
     /// Something is new where something happened. A repeat is told what the first was.
     Once,
 }
@@ -68,6 +70,14 @@ impl Body {
         Self::new(Status::Ok, show)
     }
 
+    /// Something that was put: new, or in the place of what was there before.
+    pub(crate) fn put<S: Serialize>(
+        is_new: bool,
+        show: impl FnOnce(&Told) -> S + Send + 'static,
+    ) -> Self {
+        Self::new(if is_new { Status::New } else { Status::Ok }, show)
+    }
+
     /// Something that happens once, whoever repeats it.
     pub(crate) fn once<S: Serialize>(show: impl FnOnce(&Told) -> S + Send + 'static) -> Self {
         Self::new(Status::Once, show)
@@ -77,8 +87,8 @@ impl Body {
     pub(crate) fn status(&self, changed: bool) -> u16 {
         match self.status {
             Status::Created => 201,
-            Status::Once if changed => 201,
-            Status::Once | Status::Ok => 200,
+            Status::New | Status::Once if changed => 201,
+            Status::New | Status::Once | Status::Ok => 200,
         }
     }
 
