@@ -116,8 +116,12 @@ impl Cx {
     }
 }
 
-/// Reads JSON. What is wrong is named with the place where it is.
+/// Reads a JSON object. What is wrong is named with the place where it is.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // A list of a struct's members in their order would do as well, and no client means that.
+    if body.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
+        return Err(Problem::malformed("the body: it has to be a JSON object"));
+    }
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }

@@ -1,6 +1,7 @@
 //! The routes, group by group.
 
 mod accounts;
+mod flows;
 mod records;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes(), records::routes()].into_iter().flatten().collect()
+    [accounts::routes(), flows::routes(), records::routes()].into_iter().flatten().collect()
 }
 
 /// What may be made under an id, or without one.

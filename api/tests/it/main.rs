@@ -1,5 +1,6 @@
 //! The server over real sockets: routes, codes, and what clients may do wrong.
 
 mod accounts;
+mod flows;
 mod ground;
 mod records;
