@@ -116,7 +116,7 @@ impl Place {
                 has_ended = true;
                 break;
             };
-            let told = Told { position, at, version, changed: false };
+            let told = Told { position, at, version };
             page.data.extend(show(value, &told));
         }
         let cursor = list.cursor();
@@ -135,7 +135,7 @@ impl Place {
 /// A cursor that its list cannot read is no cursor of this list.
 fn cursor_or(error: Error) -> Problem {
     match error {
-        Error::Malformed(why) if why.contains("cursor") => Problem::bad_cursor(),
+        Error::Malformed(why) if why.starts_with("the cursor ") => Problem::bad_cursor(),
         error => error.into(),
     }
 }

@@ -67,18 +67,22 @@ impl Cx {
 
     /// Makes a call, under the key and the version that the request names.
     pub(crate) async fn make<O: 'static>(&self, call: Call<Body, O>) -> Result<Reply, Problem> {
-        let call = self.under(call)?;
-        match call.await? {
+        Self::reply(self.under(call)?.await?)
+    }
+
+    /// The reply to a call that was made.
+    pub(crate) fn reply(outcome: Outcome<Body>) -> Result<Reply, Problem> {
+        match outcome {
             Outcome::Refused(refused) => Err(refused.into()),
             Outcome::Done(done) => {
                 let Done { value: body, position, at, version, replayed, changed } = done;
                 let (status, repeats) = (body.status(changed), body.repeats(changed));
-                let told = Told { position, at, version, changed };
+                let told = Told { position, at, version };
                 let mut out = Vec::with_capacity(512);
                 body.write(&told, &mut out);
                 let (position, version) = (Some(position), Some(version));
                 let replayed = replayed || repeats;
-                let headers = Headers { position, version, replayed, location: None };
+                let headers = Headers { position, version, replayed };
                 Ok(Reply { status, headers, body: out, content_type: JSON })
             }
         }
@@ -105,7 +109,7 @@ impl Cx {
         show: impl FnOnce(T, &Told) -> S,
     ) -> Result<Reply, Problem> {
         let Seen { value, version, at, position } = read.look().await??;
-        let told = Told { position, at, version, changed: false };
+        let told = Told { position, at, version };
         Ok(Reply::json(200, &show(value, &told)).at(position).version(version))
     }
 

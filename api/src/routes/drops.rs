@@ -1,6 +1,6 @@
 //! Drops: limited stocks that a crowd claims from.
 
-use core::num::{NonZeroU32, NonZeroU64};
+use core::num::NonZeroU32;
 
 use quipu_ledger::words::{Asset, Id};
 use quipu_ledger::{Book, Call};

@@ -2,8 +2,11 @@
 
 mod accounts;
 mod admin;
+mod drops;
 mod flows;
 mod operating;
+mod records;
+mod tickets;
 mod withdrawals;
 
 use std::collections::BTreeMap;
@@ -22,13 +25,13 @@ pub(crate) fn all() -> Vec<Route> {
         accounts::routes(),
         withdrawals::routes(),
         flows::routes(),
+        drops::routes(),
+        tickets::routes(),
+        records::routes(),
         admin::routes(),
         operating::routes(),
     ];
     groups.into_iter().flatten().collect()
-        .into_iter()
-        .flatten()
-        .collect()
 }
 
 /// What may be made under an id, or without one.

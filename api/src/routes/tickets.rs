@@ -208,7 +208,7 @@ async fn issue_many(cx: Cx) -> Answer {
         Outcome::Refused(refused) => Err(refused.into()),
         Outcome::Done(done) => {
             let Done { value, position, at, version, replayed, changed } = done;
-            let shown = IssuedShown::of(value, &Told { position, at, version, changed });
+            let shown = IssuedShown::of(value, &Told { position, at, version });
             let headers = Headers { position: Some(position), replayed, ..Headers::default() };
             Ok(Reply { headers, ..Reply::json(201, &shown) })
         }
@@ -242,7 +242,7 @@ async fn get(cx: Cx) -> Answer {
         evidence.sort_unstable_by_key(|evidence| evidence.position);
     }
     let evidence = evidence.into_iter().map(EvidenceShown::of).collect();
-    let told = Told { position, at, version, changed: false };
+    let told = Told { position, at, version };
     let shown = TicketShown::of(value, Some(evidence), &told);
     Ok(Reply::json(200, &shown).at(position).version(version))
 }
@@ -292,7 +292,7 @@ fn token(cx: &Cx) -> Result<Token, Problem> {
 async fn get_token(cx: Cx) -> Answer {
     let seen = cx.book()?.introspect(token(&cx)?).await?;
     let Seen { value, version, at, position } = seen.ok_or_else(|| unknown(&cx))?;
-    let shown = TokenShown::of(value, &Told { position, at, version, changed: false });
+    let shown = TokenShown::of(value, &Told { position, at, version });
     Ok(Reply::json(200, &shown).at(position).version(version))
 }
 

@@ -190,7 +190,7 @@ async fn lease(cx: Cx) -> Answer {
         let Done { value, position: at_position, at, version, changed, .. } = done;
         position = position.max(at_position);
         let secret = secret_of(&cx, &value)?;
-        let told = Told { position: at_position, at, version, changed };
+        let told = Told { position: at_position, at, version };
         data.push(WithdrawalShown::of(value, &told).with_secret(secret));
     }
     Ok(Reply::json(200, &Leased { data }).at(position))

@@ -1,6 +1,6 @@
 //! A server on a thread of its own, and a client that writes every byte itself.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -33,29 +33,25 @@ struct Running {
 
 impl Ground {
     pub(crate) fn new() -> Self {
-<<<<<<< HEAD
-        Self::over(false)
+        Self::over(false, 64 << 20)
     }
 
     /// The same, with a file of keys for secrets.
     pub(crate) fn with_secrets() -> Self {
-        Self::over(true)
-    }
-
-    fn over(has_secrets: bool) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        if has_secrets {
-            Secrets::rotate(&folder.path().join("secrets")).expect("keys are made");
-        }
-        let mut ground = Self { folder, running: None };
-=======
-        Self::with_memory(64 << 20)
+        Self::over(true, 64 << 20)
     }
 
     /// One that takes in as large requests as its memory allows.
     pub(crate) fn with_memory(memory: usize) -> Self {
-        let mut ground = Self { folder: TempDir::new().expect("a folder"), memory, running: None };
->>>>>>> wt-c
+        Self::over(false, memory)
+    }
+
+    fn over(has_secrets: bool, memory: usize) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        if has_secrets {
+            Secrets::rotate(&folder.path().join("secrets")).expect("keys are made");
+        }
+        let mut ground = Self { folder, memory, running: None };
         ground.start();
         ground
     }
@@ -84,17 +80,13 @@ impl Ground {
     fn start(&mut self) {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-<<<<<<< HEAD
-        let folder = self.folder.path().join("ledger");
+        let (folder, memory) = (self.folder.path().join("ledger"), self.memory);
         let settings = Settings {
             is_loopback: true,
             metrics: Some(Metrics::install().expect("there is one recorder")),
             secrets: Secrets::read(&self.folder.path().join("secrets")).expect("it is whole"),
             backups: self.folder.path().join("backups"),
         };
-=======
-        let (folder, memory) = (self.folder.path().join("ledger"), self.memory);
->>>>>>> wt-c
         let work = move || async move {
             let ledger = Ledger::builder(folder).memory(memory).on_this_thread();
             let ledger = ledger.open().await.expect("it opens");

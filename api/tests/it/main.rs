@@ -4,11 +4,9 @@ mod accounts;
 mod drops;
 mod flows;
 mod ground;
-<<<<<<< HEAD
 mod guard;
 mod operating;
 mod protocol;
-mod withdrawals;
-=======
+mod records;
 mod tickets;
->>>>>>> wt-c
+mod withdrawals;
