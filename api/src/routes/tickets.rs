@@ -207,7 +207,7 @@ async fn issue_many(cx: Cx) -> Answer {
     match issues.await? {
         Outcome::Refused(refused) => Err(refused.into()),
         Outcome::Done(done) => {
-            let Done { value, position, at, version, replayed, changed } = done;
+            let Done { value, position, at, version, replayed, .. } = done;
             let shown = IssuedShown::of(value, &Told { position, at, version });
             let headers = Headers { position: Some(position), replayed, ..Headers::default() };
             Ok(Reply { headers, ..Reply::json(201, &shown) })

@@ -187,7 +187,7 @@ async fn lease(cx: Cx) -> Answer {
     let mut position = cx.durable();
     let mut data = Vec::with_capacity(leased.len());
     for done in leased {
-        let Done { value, position: at_position, at, version, changed, .. } = done;
+        let Done { value, position: at_position, at, version, .. } = done;
         position = position.max(at_position);
         let secret = secret_of(&cx, &value)?;
         let told = Told { position: at_position, at, version };
