@@ -74,8 +74,8 @@ impl Merge {
     /// The bytes it keeps.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let name = |name: &Box<str>| size_of::<Box<str>>() + name.len();
-        self.set.heap_bytes() + self.removed.iter().map(name).sum::<usize>()
+        let names = self.removed.iter().map(|name| size_of_val(name) + name.len());
+        self.set.heap_bytes() + names.sum::<usize>()
     }
 }
 
