@@ -107,12 +107,16 @@ pub(super) fn routes() -> Vec<Route> {
             .may_take::<Nothing>()
             .gives::<HoldShown>(200)
             .refuses(&["not_found", "wrong_state", "expired"]),
-            Route::post("/v1/transfers", ("transfer", "Money goes to another account"), transfer)
-                .versioned()
-                .takes::<Transfer>()
-                .gives::<TransferShown>(201)
-                .refuses(SPENDS)
-                .refuses(&["asset_mismatch", "balance_cap_reached", "overflow"]),
+            Route::post(
+                "/v1/transfers",
+                ("transfer", "Money goes to another account"),
+                transfer_one,
+            )
+            .versioned()
+            .takes::<Transfer>()
+            .gives::<TransferShown>(201)
+            .refuses(SPENDS)
+            .refuses(&["asset_mismatch", "balance_cap_reached", "overflow"]),
         ],
     )
 }
@@ -442,12 +446,15 @@ pub(crate) struct Transfer {
     metadata: Option<Pairs>,
 }
 
-async fn transfer(cx: Cx) -> Answer {
-    let Transfer { from: Text(from), to: Text(to), amount, metadata } = cx.json()?;
-    let mut call = cx.book()?.account(&from).transfer(&to, amount.0);
+pub(crate) fn transfer(book: &Book, body: Transfer) -> Call<Body> {
+    let Transfer { from: Text(from), to: Text(to), amount, metadata } = body;
+    let mut call = book.account(&from).transfer(&to, amount.0);
     if let Some(pairs) = metadata {
         call = call.metadata(pairs.0);
     }
-    let show = |transfer| Body::created(move |told| TransferShown::of(from, to, transfer, told));
-    cx.make(call.map(show)).await
+    call.map(|transfer| Body::created(move |told| TransferShown::of(from, to, transfer, told)))
+}
+
+async fn transfer_one(cx: Cx) -> Answer {
+    cx.make(transfer(cx.book()?, cx.json()?)).await
 }

@@ -1,7 +1,9 @@
 //! The routes, group by group.
 
 mod accounts;
+mod across;
 mod flows;
+mod legs;
 mod records;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,10 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes(), flows::routes(), records::routes()].into_iter().flatten().collect()
+    [accounts::routes(), flows::routes(), records::routes(), across::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What may be made under an id, or without one.

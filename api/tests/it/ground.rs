@@ -49,7 +49,7 @@ impl Ground {
         let (stop, stopped) = oneshot::channel();
         let folder = self.folder.path().join("ledger");
         let work = move || async move {
-            let ledger = Ledger::builder(folder).memory(64 << 20).on_this_thread();
+            let ledger = Ledger::builder(folder).memory(256 << 20).on_this_thread();
             let ledger = ledger.open().await.expect("it opens");
             let api = Api::new(ledger.clone(), true).await.expect("keys are read");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -92,6 +92,20 @@ impl Ground {
     /// The same under an idempotency key.
     pub(crate) fn post_keyed(&self, path: &str, key: &str, body: &str) -> Told {
         self.ask("POST", path, &[("Idempotency-Key", key)], Some(body))
+    }
+
+    /// A body that need not be text.
+    pub(crate) fn ask_bytes(&self, path: &str, body: &[u8]) -> Told {
+        let len = body.len();
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\
+             Content-Type: application/json\r\nContent-Length: {len}\r\n\r\n"
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        let mut stream = TcpStream::connect(self.at()).expect("it listens");
+        stream.write_all(&request).expect("it reads");
+        Told::read(&mut BufReader::new(stream)).expect("it answers")
     }
 
     /// One request on a connection of its own.

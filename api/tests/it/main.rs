@@ -1,6 +1,7 @@
 //! The server over real sockets: routes, codes, and what clients may do wrong.
 
 mod accounts;
+mod across;
 mod flows;
 mod ground;
 mod records;
