@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use std::collections::VecDeque;
 
-use quipu_core::history::{History as Walk, Knot};
+use quipu_core::history::{History as Walk, HistoryError, Knot};
 use quipu_core::machine::{Machine, What};
 use quipu_core::records::{Corrupt, Record};
 use quipu_core::shard::{Ask, Reading};
@@ -13,6 +13,7 @@ use crate::blocking::{self, beside};
 use crate::book::Book;
 use crate::error::Error;
 use crate::outcome::Told;
+use crate::words::Given;
 
 /// How many events are read at a time.
 const PAGE: usize = 64;
@@ -45,6 +46,8 @@ pub struct History<E> {
     book: Book,
     kind: Kind,
     id: Result<Id, Error>,
+    /// The version of the event that comes first, where it is not the newest.
+    from: Option<Result<Version, Error>>,
     /// Where the walk goes on, once it has begun.
     next: Option<(Number, Version)>,
     page: VecDeque<Knot>,
@@ -65,7 +68,23 @@ pub struct Past<E> {
 impl<E: Record> History<E> {
     pub(crate) fn new<M: Machine<Event = E>>(book: &Book, id: Result<Id, Error>) -> Self {
         let (page, events) = (VecDeque::new(), PhantomData);
-        Self { book: book.clone(), kind: M::KIND, id, next: None, page, events }
+        Self { book: book.clone(), kind: M::KIND, id, from: None, next: None, page, events }
+    }
+
+    /// Begins with the event that led to this version, as [`version`](Self::version) has told it.
+    /// A version that is none of the stream's is an error.
+    pub fn from(mut self, version: impl Given<Position>) -> Self {
+        self.from = Some(version.word());
+        self
+    }
+
+    /// The version that the event led to which comes next. None where the walk has not begun, or
+    /// is at its end.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        let next = self.page.front().map(|knot| knot.position);
+        let next = next.or(self.next.map(|(_, version)| version));
+        next.filter(|version| *version != Position::ZERO)
     }
 
     /// The event before, or `None` before the first one. A stream that is not there has none.
@@ -93,6 +112,7 @@ impl<E: Record> History<E> {
             return Ok(());
         }
         let log = self.book.ledger().handle().log().clone();
+        let is_chosen = self.next.is_none() && self.from.is_some();
         let read = beside(move || -> Result<_, Error> {
             let mut walk = Walk::new(&*log, number, version);
             let mut page = VecDeque::with_capacity(PAGE);
@@ -100,6 +120,7 @@ impl<E: Record> History<E> {
                 let knot = match knot {
                     // What was read so far comes first.
                     Err(_) if !page.is_empty() => break,
+                    Err(HistoryError::NotThere { .. }) if is_chosen => return Err(no_version()),
                     knot => knot?,
                 };
                 page.push_back(knot);
@@ -121,8 +142,18 @@ impl<E: Record> History<E> {
         Ok(())
     }
 
-    /// The stream's number and version.
+    /// The stream's number, and the version that the walk begins at.
     async fn begin(&self) -> Result<(Number, Version), Error> {
+        let (number, newest) = self.head().await?;
+        match self.from.clone().transpose()? {
+            None => Ok((number, newest)),
+            Some(from) if from.get() >= number.get() && from <= newest => Ok((number, from)),
+            Some(_) => Err(no_version()),
+        }
+    }
+
+    /// The stream's number and version.
+    async fn head(&self) -> Result<(Number, Version), Error> {
         let nothing = (Number::ZERO, Position::ZERO);
         let id = self.id.clone()?;
         let Ok(book) = self.book.number().await? else { return Ok(nothing) };
@@ -141,4 +172,8 @@ impl<E: Record> History<E> {
             }
         }
     }
+}
+
+fn no_version() -> Error {
+    Error::form("the stream was never at this version")
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod across;
+mod events;
 mod flows;
 mod legs;
 mod records;
@@ -18,7 +19,7 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes(), flows::routes(), records::routes(), across::routes()]
+    [accounts::routes(), flows::routes(), records::routes(), across::routes(), events::routes()]
         .into_iter()
         .flatten()
         .collect()

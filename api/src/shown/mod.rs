@@ -2,6 +2,7 @@
 
 mod account;
 mod drop;
+mod event;
 mod flow;
 mod record;
 mod ticket;
@@ -11,6 +12,7 @@ pub(crate) use account::{
     HoldShown, RefundShown, TransferShown, WITHDRAWAL_STATES, WithdrawalShown,
 };
 pub(crate) use drop::{DropClaimShown, DropShown, STATES as DROP_STATES, TakenShown};
+pub(crate) use event::{EventShown, KINDS, TYPES};
 pub(crate) use flow::{FlowShown, MovedShown, STATES as FLOW_STATES};
 pub(crate) use record::{CollectionShown, DeletedShown, PutShown, RecordShown, Value};
 pub(crate) use ticket::{

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod across;
+mod events;
 mod flows;
 mod ground;
 mod records;
