@@ -104,21 +104,24 @@ impl Place {
             list = list.after(&Cursor::from_bytes(after));
         }
         let mut page = Page { data: Vec::new(), next: None };
-        let mut is_full = false;
-        // A filter that no index knows looks at a bounded number of rows a page.
-        for _ in 0..self.limit {
+        let mut has_ended = false;
+        // A filter that no index knows looks at a bounded number of rows a page, so that the page
+        // may have few rows, or none, and others behind it.
+        for _ in 0..LIMIT_MAX {
+            if page.data.len() == self.limit {
+                break;
+            }
             let Some(Seen { value, version, at, position }) =
                 list.next().await.map_err(cursor_or)?
             else {
-                is_full = false;
+                has_ended = true;
                 break;
             };
-            is_full = true;
             let told = Told { position, at, version, changed: false };
             page.data.extend(show(value, &told));
         }
         let cursor = list.cursor();
-        if is_full && list.next().await?.is_some() {
+        if !has_ended && list.next().await?.is_some() {
             page.next = Some(self.cursor(cursor.as_bytes()));
         }
         let position = list.snapshot().map(Snapshot::position);

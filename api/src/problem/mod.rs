@@ -141,6 +141,15 @@ impl Problem {
         self
     }
 
+    /// Where a rule of the stream has found it malformed, this is what it minds.
+    pub(crate) fn minds(mut self, detail: &str) -> Self {
+        // What was malformed before anything was asked rests on nothing, and says what it is.
+        if self.kind == Kind::of(Code::Malformed) && self.headers.position.is_some() {
+            detail.clone_into(&mut self.detail);
+        }
+        self
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.kind.status
     }

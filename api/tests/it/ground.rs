@@ -17,6 +17,8 @@ use tokio::task::LocalSet;
 /// A server over a ledger in a folder of its own.
 pub(crate) struct Ground {
     pub(crate) folder: TempDir,
+    /// What the ledger may take.
+    memory: usize,
     running: Option<Running>,
 }
 
@@ -29,7 +31,12 @@ struct Running {
 
 impl Ground {
     pub(crate) fn new() -> Self {
-        let mut ground = Self { folder: TempDir::new().expect("a folder"), running: None };
+        Self::with_memory(64 << 20)
+    }
+
+    /// One that takes in as large requests as its memory allows.
+    pub(crate) fn with_memory(memory: usize) -> Self {
+        let mut ground = Self { folder: TempDir::new().expect("a folder"), memory, running: None };
         ground.start();
         ground
     }
@@ -47,9 +54,9 @@ impl Ground {
     fn start(&mut self) {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let folder = self.folder.path().join("ledger");
+        let (folder, memory) = (self.folder.path().join("ledger"), self.memory);
         let work = move || async move {
-            let ledger = Ledger::builder(folder).memory(256 << 20).on_this_thread();
+            let ledger = Ledger::builder(folder).memory(memory).on_this_thread();
             let ledger = ledger.open().await.expect("it opens");
             let api = Api::new(ledger.clone(), true).await.expect("keys are read");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");

@@ -2,7 +2,10 @@
 
 mod accounts;
 mod across;
+mod changes;
+mod drops;
 mod events;
 mod flows;
 mod ground;
 mod records;
+mod tickets;
