@@ -1,6 +1,8 @@
 //! The command: what can be done with a ledger from a terminal.
 
 mod bench;
+mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -18,12 +20,16 @@ struct Arguments {
 enum Command {
     /// Measure what a ledger does on this machine, every answer after its sync.
     Bench(bench::Arguments),
+    /// Check every byte of a ledger that nobody has open, and what it all adds up to.
+    Verify(verify::Arguments),
+    /// Write one file with everything of a ledger, history included.
 }
 
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let done = match command {
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Verify(arguments) => return verify::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,4 @@
+//! The command, run as anybody runs it: what it prints, and how it ends.
+
+mod ground;
+mod verify;
