@@ -1,4 +1,5 @@
 //! The command, run as anybody runs it: what it prints, and how it ends.
 
 mod ground;
+mod keys;
 mod verify;

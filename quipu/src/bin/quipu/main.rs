@@ -1,6 +1,7 @@
 //! The command: what can be done with a ledger from a terminal.
 
 mod bench;
+mod keys;
 mod terminal;
 mod verify;
 
@@ -23,6 +24,8 @@ enum Command {
     /// Check every byte of a ledger that nobody has open, and what it all adds up to.
     Verify(verify::Arguments),
     /// Write one file with everything of a ledger, history included.
+    /// Make, list and revoke the access keys of a ledger.
+    Keys(keys::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Verify(arguments) => return verify::run(&arguments),
+        Command::Keys(arguments) => return keys::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
