@@ -219,9 +219,10 @@
 pub use quipu_ledger::{
     Access, Account, AnyLog, BackupJob, Balance, Batch, Book, Builder, Call, Code, Collection,
     Done, Drop, Error, Events, FORMAT, Files, Flow, Given, History, KeyMaterial, Ledger, LedgerId,
-    List, LogKind, Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused, Seen,
-    Snapshot, Source, Stream, Ticket, Token, Transaction, Verified, WhatToDo, access, account,
-    backup, balance, batch, book, call, clock, create, drop, error, events, files, flow, history,
-    ledger, list, machine, manifest, open, outcome, proof, record, restore, snapshot, source,
-    stream, ticket, token, transaction, upgrade, verify, words,
+    List, LogKind, Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused,
+    SecretFile, Seen, Snapshot, Source, Stream, Ticket, Token, Transaction, Verified, WhatToDo,
+    access, account, backup, balance, batch, book, call, clock, create, drop, error, events, files,
+    flow, history, ledger, list, machine, manifest, open, open_backup, outcome, proof, record,
+    restore, restore_into, snapshot, source, stream, ticket, token, transaction, upgrade, verify,
+    words,
 };

@@ -1,5 +1,6 @@
 //! The command, run as anybody runs it: what it prints, and how it ends.
 
+mod copies;
 mod ground;
 mod keys;
 mod verify;

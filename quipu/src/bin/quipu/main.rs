@@ -1,7 +1,9 @@
 //! The command: what can be done with a ledger from a terminal.
 
+mod backup;
 mod bench;
 mod keys;
+mod restore;
 mod terminal;
 mod verify;
 
@@ -24,6 +26,9 @@ enum Command {
     /// Check every byte of a ledger that nobody has open, and what it all adds up to.
     Verify(verify::Arguments),
     /// Write one file with everything of a ledger, history included.
+    Backup(backup::Arguments),
+    /// Make a new ledger of a backup.
+    Restore(restore::Arguments),
     /// Make, list and revoke the access keys of a ledger.
     Keys(keys::Arguments),
 }
@@ -33,6 +38,8 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Verify(arguments) => return verify::run(&arguments),
+        Command::Backup(arguments) => return backup::run(&arguments),
+        Command::Restore(arguments) => return restore::run(&arguments),
         Command::Keys(arguments) => return keys::run(&arguments),
     };
     match done {
