@@ -2,5 +2,6 @@
 
 mod copies;
 mod ground;
+mod inspect;
 mod keys;
 mod verify;

@@ -40,15 +40,15 @@ fn a_byte_that_turned_over_is_found_by_file_and_place() -> Result<(), Error> {
     let at = folder.path();
     ledger(at)?;
     let segment = at.join("data/log/000000000001.seg");
-    assert!(fs::metadata(&segment).expect("the first segment").len() > 700);
-    rot(&segment, 700);
+    assert!(fs::metadata(&segment).expect("the first segment").len() > 1_160);
+    rot(&segment, 1_160);
     let found = quipu(at, "verify --data data --json").ends(3).json();
     assert_eq!(found["is_sound"], false);
     let named = &found["findings"][0];
     assert_eq!(named["file"], "log/000000000001.seg");
-    assert_eq!(named["offset"], 512, "where the frame begins");
+    assert_eq!(named["offset"], 1_024, "where the frame begins");
     let text = quipu(at, "verify --data data").ends(3).out;
-    assert!(text.contains("log/000000000001.seg at byte 512"), "{text}");
+    assert!(text.contains("log/000000000001.seg at byte 1024"), "{text}");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bench;
+mod inspect;
 mod keys;
 mod restore;
 mod terminal;
@@ -31,6 +32,8 @@ enum Command {
     Restore(restore::Arguments),
     /// Make, list and revoke the access keys of a ledger.
     Keys(keys::Arguments),
+    /// Look at one stream, one entry or the segments of a ledger, and change nothing.
+    Inspect(inspect::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Backup(arguments) => return backup::run(&arguments),
         Command::Restore(arguments) => return restore::run(&arguments),
         Command::Keys(arguments) => return keys::run(&arguments),
+        Command::Inspect(arguments) => return inspect::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -73,6 +73,11 @@ impl Trouble {
         Self { code: 1, text: text.into() }
     }
 
+    /// What was looked at is damaged.
+    pub(crate) fn damaged(text: impl Into<String>) -> Self {
+        Self { code: 3, text: text.into() }
+    }
+
     /// Something is not there, or a rule says no.
     pub(crate) fn refused(text: impl Into<String>) -> Self {
         Self { code: 4, text: text.into() }
