@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::log::{self, LogError};
 use crate::records::{Corrupt, Entries, Tag};
-use crate::words::{Kind, Number, Position, Timestamp, Version};
+use crate::words::{Kind, Number, Position, Timestamp, Trace, Version};
 
 /// Why a walk could not go on.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -38,6 +38,8 @@ pub struct Knot {
     pub position: Version,
     /// When its entry was decided.
     pub now: Timestamp,
+    /// The trace context that came with its command.
+    pub trace: Option<Trace>,
     /// The stream's kind.
     pub kind: Kind,
     /// Which struct the payload is.
@@ -106,8 +108,8 @@ impl<'a> History<'a> {
                     return Err(wrong(Corrupt::Range));
                 }
                 let (position, previous) = (head.position, head.previous);
-                let (now, kind, tag) = (front.now, head.kind, head.tag);
-                knots.push_back(Knot { position, now, kind, tag, payload, previous });
+                let (now, trace, kind, tag) = (front.now, front.trace, head.kind, head.tag);
+                knots.push_back(Knot { position, now, trace, kind, tag, payload, previous });
             }
         }
         match (knots.front(), knots.back()) {

@@ -8,7 +8,7 @@ use core::pin::Pin;
 use quipu_core::machine::{Command, ItemKey, Machine, Piece, What};
 use quipu_core::records::Corrupt;
 use quipu_core::shard::{self, Ask, Leg, Options, Reading, Reply};
-use quipu_core::words::{Code, Fact, Fault, Id, Kind, Name, Position, Timestamp, Version};
+use quipu_core::words::{Code, Fact, Fault, Id, Kind, Name, Position, Timestamp, Trace, Version};
 
 use crate::blocking;
 use crate::book::Book;
@@ -78,6 +78,7 @@ pub(crate) struct Asked {
     pub(crate) if_version: Option<Version>,
     /// Whether the id was made for this call.
     pub(crate) made: bool,
+    pub(crate) trace: Option<Trace>,
 }
 
 /// The command, or what it will be made of.
@@ -96,7 +97,7 @@ impl<T: Send + 'static, O: 'static> Call<T, O> {
     ) -> Self {
         let asked = id.and_then(|id| {
             let order = Order::Command(Command::of::<M>(command?));
-            Ok(Asked { kind: M::KIND, id, order, if_version: None, made: false })
+            Ok(Asked { kind: M::KIND, id, order, if_version: None, made: false, trace: None })
         });
         Self::of(book, asked, shape)
     }
@@ -166,6 +167,14 @@ impl<T: Send + 'static, O: 'static> Call<T, O> {
     pub fn if_version(mut self, version: impl Given<Position>) -> Self {
         self.asked =
             self.asked.and_then(|asked| Ok(Asked { if_version: Some(version.word()?), ..asked }));
+        self
+    }
+
+    /// Keeps with its events which request led to it, as a `traceparent` header says it. It makes
+    /// no other call of it: a repeat under the same key may come with another one, and the first
+    /// one is kept.
+    pub fn trace(mut self, trace: impl Given<Trace>) -> Self {
+        self.asked = self.asked.and_then(|asked| Ok(Asked { trace: Some(trace.word()?), ..asked }));
         self
     }
 
@@ -241,7 +250,8 @@ impl Asked {
                 // Each repeat is of another stream, so the key needs one of its own.
                 let operation = format!("{}.{}", self.kind.get(), leg.command.operation());
                 let made = Some(stream.id.clone());
-                let kept = key.kept(book, stream.book, &operation, made)?;
+                let mut kept = key.kept(book, stream.book, &operation, made)?;
+                kept.options.trace = self.trace;
                 Ok(Ask::Transaction(vec![kept, leg], Some(key.key())))
             }
             key => Ok(Ask::Command(leg, key.map(KeyText::key))),
@@ -259,7 +269,8 @@ impl Asked {
             Order::Command(command) => command.clone(),
             Order::Put(put) => put.command(book, stream).await?,
         };
-        let options = Options { if_version: self.if_version, made: self.made };
+        let Self { if_version, made, trace, .. } = *self;
+        let options = Options { if_version, made, trace };
         Ok(Leg { stream: stream.clone(), command, options })
     }
 

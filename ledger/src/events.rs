@@ -12,10 +12,10 @@ pub use quipu_core::machines::{
     account, book, collection, drop, export, flow, key, record, source, ticket,
 };
 use quipu_core::records::{
-    Corrupt, Entries, HeadRow, Part as Raw, Record, Table, Tag, key_of_head,
+    Corrupt, Entries, EntryFront, HeadRow, Part as Raw, Record, Table, Tag, key_of_head,
 };
 use quipu_core::store;
-use quipu_core::words::{Book as BookNumber, Id, Kind, Name, Number, Position, Timestamp};
+use quipu_core::words::{Book as BookNumber, Id, Kind, Name, Number, Position, Timestamp, Trace};
 use tokio::sync::watch;
 
 use crate::blocking::{self, beside};
@@ -86,6 +86,9 @@ pub struct Event {
     pub position: Position,
     /// When it was decided.
     pub at: Timestamp,
+    /// Which request led to it, where its call [said so](crate::Call::trace). What time led to has
+    /// none.
+    pub trace: Option<Trace>,
     /// What it did to each of its streams.
     pub parts: Vec<Part>,
 }
@@ -304,9 +307,9 @@ impl Reader<'_> {
             let mut parts = Vec::new();
             let mut entries = Entries::new(&frame.bytes, frame.first);
             while let Some(front) = entries.next_into(&mut parts) {
-                let at = front?.now;
+                let front = front?;
                 for raw in parts.drain(..).filter(|raw| raw.head.position >= from) {
-                    self.add(&raw, at, &mut events)?;
+                    self.add(&raw, &front, &mut events)?;
                 }
             }
             next = frame.last().plus(1);
@@ -317,7 +320,7 @@ impl Reader<'_> {
     fn add(
         &mut self,
         raw: &Raw<'_>,
-        at: Timestamp,
+        front: &EntryFront,
         events: &mut VecDeque<Event>,
     ) -> Result<(), Error> {
         let head = &raw.head;
@@ -341,7 +344,10 @@ impl Reader<'_> {
         let part = Part { book, stream: name.map(|name| name.id), happened };
         match events.back_mut() {
             Some(event) if event.position == head.position => event.parts.push(part),
-            _ => events.push_back(Event { position: head.position, at, parts: vec![part] }),
+            _ => {
+                let (position, at, trace) = (head.position, front.now, front.trace);
+                events.push_back(Event { position, at, trace, parts: vec![part] });
+            }
         }
         Ok(())
     }

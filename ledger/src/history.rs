@@ -3,16 +3,18 @@
 use core::marker::PhantomData;
 use std::collections::VecDeque;
 
-use quipu_core::history::{History as Walk, Knot};
+use quipu_core::history::{History as Walk, HistoryError, Knot};
+use quipu_core::log;
 use quipu_core::machine::{Machine, What};
 use quipu_core::records::{Corrupt, Record};
 use quipu_core::shard::{Ask, Reading};
-use quipu_core::words::{Code, Id, Kind, Name, Number, Position, Timestamp, Version};
+use quipu_core::words::{Code, Id, Kind, Name, Number, Position, Timestamp, Trace, Version};
 
 use crate::blocking::{self, beside};
 use crate::book::Book;
 use crate::error::Error;
 use crate::outcome::Told;
+use crate::words::Given;
 
 /// How many events are read at a time.
 const PAGE: usize = 64;
@@ -45,6 +47,8 @@ pub struct History<E> {
     book: Book,
     kind: Kind,
     id: Result<Id, Error>,
+    /// Only what happened before this event.
+    before: Option<Result<Position, Error>>,
     /// Where the walk goes on, once it has begun.
     next: Option<(Number, Version)>,
     page: VecDeque<Knot>,
@@ -58,6 +62,8 @@ pub struct Past<E> {
     pub position: Position,
     /// When it was decided.
     pub at: Timestamp,
+    /// Which request led to it, where its call [said so](crate::Call::trace).
+    pub trace: Option<Trace>,
     /// What happened.
     pub event: E,
 }
@@ -65,7 +71,17 @@ pub struct Past<E> {
 impl<E: Record> History<E> {
     pub(crate) fn new<M: Machine<Event = E>>(book: &Book, id: Result<Id, Error>) -> Self {
         let (page, events) = (VecDeque::new(), PhantomData);
-        Self { book: book.clone(), kind: M::KIND, id, next: None, page, events }
+        Self { book: book.clone(), kind: M::KIND, id, before: None, next: None, page, events }
+    }
+
+    /// Only events before the one at this position, so that a walk goes on where another one has
+    /// ended, without the way to there. It has to be the position of an event of this stream, or
+    /// lie behind its last one; with any other the walk fails as malformed. An event that did two
+    /// things to the stream, such as a transfer to itself, is given as two with one position, and
+    /// both of them are left out.
+    pub fn before(mut self, position: impl Given<Position>) -> Self {
+        self.before = Some(position.word());
+        self
     }
 
     /// The event before, or `None` before the first one. A stream that is not there has none.
@@ -74,8 +90,8 @@ impl<E: Record> History<E> {
             self.read_page().await?;
         }
         let Some(knot) = self.page.pop_front() else { return Ok(None) };
-        let Knot { position, now: at, tag, payload, .. } = knot;
-        Ok(Some(Past { position, at, event: E::unpack(tag, &payload)? }))
+        let Knot { position, now: at, trace, tag, payload, .. } = knot;
+        Ok(Some(Past { position, at, trace, event: E::unpack(tag, &payload)? }))
     }
 
     /// The same on a thread that no runtime runs its tasks on.
@@ -86,7 +102,7 @@ impl<E: Record> History<E> {
     async fn read_page(&mut self) -> Result<(), Error> {
         let (number, version) = match self.next {
             Some(next) => next,
-            None => self.begin().await?,
+            None => self.begin_before().await?,
         };
         if version == Position::ZERO {
             self.next = Some((number, version));
@@ -121,6 +137,22 @@ impl<E: Record> History<E> {
         Ok(())
     }
 
+    /// The stream's number, and the version from which the walk goes back.
+    async fn begin_before(&self) -> Result<(Number, Version), Error> {
+        let (number, version) = self.begin().await?;
+        let Some(before) = self.before.clone().transpose()?.filter(|at| *at <= version) else {
+            return Ok((number, version));
+        };
+        let log = self.book.ledger().handle().log().clone();
+        let previous = beside(move || {
+            let of = (number, before);
+            let knots = at(&*log, of)?;
+            let first = knots.last().map(|knot| knot.previous);
+            first.ok_or_else(|| Error::form(format!("no event of it is at position {before}")))
+        });
+        Ok((number, previous.await??))
+    }
+
     /// The stream's number and version.
     async fn begin(&self) -> Result<(Number, Version), Error> {
         let nothing = (Number::ZERO, Position::ZERO);
@@ -141,4 +173,26 @@ impl<E: Record> History<E> {
             }
         }
     }
+}
+
+/// What one event did to a stream, last thing first. None where that stream has no event there.
+pub(crate) fn at(
+    log: &(dyn log::Reader + Send + Sync),
+    (number, position): (Number, Position),
+) -> Result<Vec<Knot>, Error> {
+    let mut knots: Vec<Knot> = Vec::new();
+    if position == Position::ZERO {
+        return Ok(knots);
+    }
+    for knot in Walk::new(log, number, position) {
+        match knot {
+            Err(HistoryError::NotThere { .. }) if knots.is_empty() => return Ok(knots),
+            knot => knots.push(knot?),
+        }
+        // Behind the first thing that it did lies another event.
+        if knots.last().is_none_or(|knot| knot.previous != position) {
+            break;
+        }
+    }
+    Ok(knots)
 }

@@ -5,7 +5,7 @@ use core::future::IntoFuture;
 use quipu_core::machine::Piece;
 use quipu_core::records::Corrupt;
 use quipu_core::shard::{Ask, LEGS_MAX, Leg, Outcome as Accepted};
-use quipu_core::words::{self, Fault, Name, Position};
+use quipu_core::words::{self, Fault, Name, Position, Trace};
 
 use crate::blocking;
 use crate::book::Book;
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::key::KeyText;
 use crate::outcome::{Done, Outcome, Told};
 use crate::shown::{self, Shown};
+use crate::words::Given;
 
 /// How often a transaction is asked again because a collection was defined anew meanwhile.
 const PUTS_MAX: usize = 8;
@@ -60,6 +61,7 @@ pub struct Transaction<L> {
     book: Book,
     asked: Vec<Result<Asked, Error>>,
     key: Option<Result<KeyText, Error>>,
+    trace: Option<Result<Trace, Error>>,
     legs: L,
 }
 
@@ -198,7 +200,7 @@ and!(() (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G));
 
 impl Transaction<()> {
     pub(crate) fn new(book: &Book) -> Self {
-        Self { book: book.clone(), asked: Vec::new(), key: None, legs: () }
+        Self { book: book.clone(), asked: Vec::new(), key: None, trace: None, legs: () }
     }
 
     /// Many legs that show the same kind of thing; [`Call::map`] makes one kind of several.
@@ -206,13 +208,13 @@ impl Transaction<()> {
         self,
         calls: impl IntoIterator<Item = Call<T, O>>,
     ) -> Transaction<Vec<Shows<T>>> {
-        let Self { book, mut asked, key, .. } = self;
+        let Self { book, mut asked, key, trace, .. } = self;
         let mut legs = Vec::new();
         for call in calls {
             asked.push(check_leg(&book, &call).and(call.asked));
             legs.push(Shows(call.shape));
         }
-        Transaction { book, asked, key, legs }
+        Transaction { book, asked, key, trace, legs }
     }
 }
 
@@ -222,15 +224,21 @@ impl<L: Legs> Transaction<L> {
     where
         L: And<T>,
     {
-        let Self { book, mut asked, key, legs } = self;
+        let Self { book, mut asked, key, trace, legs } = self;
         asked.push(check_leg(&book, &call).and(call.asked));
-        Transaction { book, asked, key, legs: legs.and(Shows(call.shape)) }
+        Transaction { book, asked, key, trace, legs: legs.and(Shows(call.shape)) }
     }
 
     /// Makes it safe to repeat; see [`Call::key`]. It belongs to the transactions of the book:
     /// other legs under the same key are an error.
     pub fn key(mut self, key: impl AsRef<str>) -> Self {
         self.key = Some(KeyText::new(key.as_ref()));
+        self
+    }
+
+    /// Keeps with its events which request led to it; see [`Call::trace`].
+    pub fn trace(mut self, trace: impl Given<Trace>) -> Self {
+        self.trace = Some(trace.word());
         self
     }
 
@@ -241,9 +249,9 @@ impl<L: Legs> Transaction<L> {
     }
 
     async fn make(self) -> Result<Outcome<L::Values>, Error> {
-        let Self { book, asked, key, legs } = self;
+        let Self { book, asked, key, trace, legs } = self;
         let asked = asked.into_iter().collect::<Result<Vec<Asked>, Error>>()?;
-        let key = key.transpose()?;
+        let (key, trace) = (key.transpose()?, trace.transpose()?);
         if asked.is_empty() {
             return Err(Error::form("a transaction has legs"));
         }
@@ -259,7 +267,8 @@ impl<L: Legs> Transaction<L> {
             for (asked, name) in asked.iter().zip(&names) {
                 asks.push(asked.leg(&book, name).await?);
             }
-            let told = match ask_together(&book, number, "transaction", asks, key.clone()).await {
+            let ask = ask_together(&book, number, "transaction", asks, key.clone(), trace);
+            let told = match ask.await {
                 Err(Error::Refused(refused)) if is_of_another_era(&asked, &refused) => continue,
                 told => told?,
             };
@@ -302,6 +311,9 @@ pub(crate) fn check_leg<T, O>(book: &Book, call: &Call<T, O>) -> Result<(), Erro
     if call.key.is_some() {
         return Err(Error::form("a leg has no key of its own; give one to the transaction"));
     }
+    if call.asked.as_ref().is_ok_and(|asked| asked.trace.is_some()) {
+        return Err(Error::form("a leg has no trace of its own; give one to the transaction"));
+    }
     if call.asked.as_ref().is_ok_and(|asked| asked.made) {
         return Err(Error::form("a leg names its stream: no id can be made for it"));
     }
@@ -315,10 +327,15 @@ pub(crate) async fn ask_together(
     operation: &'static str,
     mut legs: Vec<Leg>,
     key: Option<KeyText>,
+    trace: Option<Trace>,
 ) -> Result<Told, Error> {
     let skipped = usize::from(key.is_some());
     if let Some(key) = &key {
         legs.insert(0, key.kept(book, number, operation, None)?);
+    }
+    // The entry has one, and the engine takes it from the first leg.
+    if let Some(first) = legs.first_mut() {
+        first.options.trace = trace;
     }
     if legs.len() > LEGS_MAX {
         return Err(Fault::TooLarge.into());

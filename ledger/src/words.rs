@@ -2,7 +2,7 @@
 
 pub use quipu_core::words::{
     Amount, Asset, Code, Fact, Fault, Id, Kind, Malformed, Metadata, Number, Period, Position,
-    Refusal, Signed, Timestamp, Version,
+    Refusal, Signed, Timestamp, Trace, Version,
 };
 
 use crate::error::Error;
@@ -15,6 +15,7 @@ use crate::error::Error;
 /// | [`Amount`] | an amount, a whole number above 0, or its digits |
 /// | [`Asset`] | an asset, or its text, such as `USD/2` |
 /// | [`Position`] | a position, or its number |
+/// | [`Trace`] | a trace context, or its text, as in the header `traceparent` |
 /// | [`Token`](crate::Token) | a token, or its 64 hex digits |
 ///
 /// What is malformed is found out when the call is made: it fails with
@@ -58,7 +59,7 @@ macro_rules! themselves_or_text {
     )*};
 }
 
-themselves_or_text!(Id Asset);
+themselves_or_text!(Id Asset Trace);
 
 impl Given<Amount> for Amount {
     /// Nothing is no amount to ask for.

@@ -1,7 +1,9 @@
 //! Accounts: money that somebody owns, holds on it, and transfers.
 
+use std::collections::BTreeMap;
+
 use quipu_ledger::account::{HoldState, State};
-use quipu_ledger::words::{Asset, Id, Period};
+use quipu_ledger::words::{Asset, Id, Metadata, Period};
 use quipu_ledger::{Book, Call};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -49,7 +51,8 @@ pub(super) fn routes() -> Vec<Route> {
             .versioned()
             .takes::<Change>()
             .gives::<AccountShown>(200)
-            .refuses(&["not_found", "wrong_state", "expired", "version_mismatch"]),
+            .refuses(&["not_found", "wrong_state", "expired", "version_mismatch"])
+            .refuses(&["insufficient_funds"]),
             Route::post("/v1/accounts/{id}/close", ("close_account", "Close an account"), close)
                 .versioned()
                 .may_take::<Nothing>()
@@ -258,15 +261,15 @@ pub(crate) struct Change {
     spend_cap: Patch<SpendCap>,
     #[serde(default)]
     expires_at: Patch<Time>,
-    /// The names that are there are changed; those that are `null` are taken away.
+    /// The names that are there are changed, those that are `null` are taken away, and all others
+    /// stay. `null` in its place takes all of them away.
     #[serde(default)]
-    metadata: Patch<std::collections::BTreeMap<String, Option<String>>>,
+    metadata: Patch<BTreeMap<String, Option<String>>>,
 }
 
 async fn change_one(cx: Cx) -> Answer {
     let body: Change = cx.json()?;
-    let account = cx.book()?.account(cx.id(0)?);
-    let mut call = account.change();
+    let mut call = cx.book()?.account(cx.id(0)?).change();
     if let Some(floor) = body.floor {
         call = call.floor(floor.0);
     }
@@ -285,15 +288,16 @@ async fn change_one(cx: Cx) -> Answer {
         Patch::Null => call.expires_at(None),
         Patch::Value(at) => call.expires_at(Some(at.0)),
     };
-    let pairs = match body.metadata {
-        Patch::Absent => None,
-        Patch::Null => Some(Default::default()),
-        Patch::Value(changes) => Some(super::merged(account.get(), changes).await?),
+    call = match &body.metadata {
+        Patch::Absent => call,
+        Patch::Null => call.metadata(Metadata::default()),
+        Patch::Value(changes) => {
+            let changes = changes.iter();
+            call.merge_metadata(changes.map(|(name, value)| (name.as_str(), value.as_deref())))
+        }
     };
-    if let Some(pairs) = pairs {
-        call = call.metadata(pairs);
-    }
-    cx.make(call.map(|view| Body::ok(move |told| AccountShown::of(view, told)))).await
+    let answer = cx.make(call.map(|view| Body::ok(move |told| AccountShown::of(view, told)))).await;
+    answer.map_err(|problem| problem.minds("metadata: it would be more than 32 pairs, or 4 KiB"))
 }
 
 async fn close(cx: Cx) -> Answer {

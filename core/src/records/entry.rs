@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! entry   0  length u32 │ events u16 │ parts u16
-//!         8  now, 48 bits │ flags, 16 bits (1: an idempotency note ends it)
+//!         8  now, 48 bits │ flags, 16 bits (1: an idempotency note, 2: a trace context)
 //!        16  part, part, …
 //!            [note: key hash 16 │ fingerprint 16 │ mode u8, 3 zeros, length u32 │ answer, padded]
+//!            [trace context: trace id 16 │ parent id 8 │ flags u8, padded]
 //! part    0  kind u8 │ type u8 │ version u8 │ flags u8 (1: same event as the part before, 2: creates)
 //!         4  payload's length u32
 //!         8  stream's number u64
@@ -22,13 +23,17 @@ use rkyv::ser::allocator::Arena;
 
 use super::row::{Fields, padding, text};
 use super::{Corrupt, Packer, Record, Tag};
-use crate::words::{Book, Id, Kind, Name, Number, Position, Timestamp, Version};
+use crate::words::{Book, Id, Kind, Name, Number, Position, Timestamp, Trace, Version};
 
 const HEADER_LEN: usize = 16;
 const PART_LEN: usize = 24;
 const HAS_NOTE: u64 = 1;
+const HAS_TRACE: u64 = 2;
 const SAME_EVENT: u8 = 1;
 const CREATES: u8 = 2;
+
+/// What a trace context takes in an entry.
+pub(crate) const TRACE_LEN: usize = Trace::LEN.next_multiple_of(8);
 
 /// What an entry says about the idempotency key of its command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,7 +68,7 @@ impl<'a> EntryWriter<'a> {
 
     /// Writes the idempotency note; behind the last part, and at most once.
     pub fn note(&mut self, note: &KeyNote) {
-        debug_assert!(self.flags & HAS_NOTE == 0, "one note");
+        debug_assert!(self.flags == 0, "one note, and before the trace context");
         self.flags |= HAS_NOTE;
         self.bytes.extend_from_slice(&note.key);
         self.bytes.extend_from_slice(&note.fingerprint);
@@ -72,6 +77,14 @@ impl<'a> EntryWriter<'a> {
         self.bytes.extend_from_slice(&(answer.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(answer);
         self.bytes.resize(self.bytes.len() + padding(answer.len()), 0);
+    }
+
+    /// Writes the trace context; behind all else, and at most once.
+    pub fn trace(&mut self, trace: &Trace) {
+        debug_assert!(self.flags & HAS_TRACE == 0, "one trace context");
+        self.flags |= HAS_TRACE;
+        self.bytes.extend_from_slice(&trace.to_bytes());
+        self.bytes.resize(self.bytes.len() + padding(Trace::LEN), 0);
     }
 
     /// Counts the next event; the parts that follow belong to it.
@@ -157,6 +170,8 @@ pub struct Entry<'a> {
     pub now: Timestamp,
     /// What it says about an idempotency key.
     pub note: Option<KeyNote>,
+    /// The trace context that came with its command.
+    pub trace: Option<Trace>,
     /// The parts of its events, in order.
     pub parts: Vec<Part<'a>>,
 }
@@ -172,6 +187,8 @@ pub struct EntryFront {
     pub now: Timestamp,
     /// What it says about an idempotency key.
     pub note: Option<KeyNote>,
+    /// The trace context that came with its command.
+    pub trace: Option<Trace>,
 }
 
 impl EntryFront {
@@ -254,7 +271,7 @@ impl<'a> Entries<'a> {
         let (events, parts) = (fields.u16()?, fields.u16()?);
         let word = fields.u64()?;
         let (now, flags) = (Timestamp::from_ms(word >> 16), word & 0xffff);
-        if events == 0 || flags & !HAS_NOTE != 0 {
+        if events == 0 || flags & !(HAS_NOTE | HAS_TRACE) != 0 {
             return Err(Corrupt::Range);
         }
         let first = self.next;
@@ -268,12 +285,13 @@ impl<'a> Entries<'a> {
             list.push(part);
         }
         let note = if flags & HAS_NOTE == 0 { None } else { Some(read_note(&mut fields)?) };
+        let trace = if flags & HAS_TRACE == 0 { None } else { Some(read_trace(&mut fields)?) };
         if !fields.0.is_empty() || (parts > 0 && position + 1 != end) {
             return Err(Corrupt::Range);
         }
         self.bytes = whole.1;
         self.next = Position::new(end);
-        Ok(EntryFront { first, events, now, note })
+        Ok(EntryFront { first, events, now, note, trace })
     }
 }
 
@@ -289,6 +307,12 @@ fn read_note(fields: &mut Fields<'_>) -> Result<KeyNote, Corrupt> {
         _ => return Err(Corrupt::Range),
     };
     Ok(KeyNote { key, fingerprint, answer })
+}
+
+fn read_trace(fields: &mut Fields<'_>) -> Result<Trace, Corrupt> {
+    let (trace_id, parent_id, [flags]) = (fields.array()?, fields.array()?, fields.array()?);
+    fields.padding_of(Trace::LEN)?;
+    Trace::new(trace_id, parent_id, flags).map_err(|_| Corrupt::Range)
 }
 
 fn read_part<'a>(
@@ -329,11 +353,12 @@ impl<'a> Iterator for Entries<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let mut parts = Vec::new();
         let front = self.next_into(&mut parts)?;
-        Some(front.map(|EntryFront { first, events, now, note }| Entry {
+        Some(front.map(|EntryFront { first, events, now, note, trace }| Entry {
             first,
             events,
             now,
             note,
+            trace,
             parts,
         }))
     }

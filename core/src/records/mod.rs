@@ -5,6 +5,7 @@ mod index;
 mod pack;
 mod row;
 
+pub(crate) use entry::TRACE_LEN;
 pub use entry::{Entries, Entry, EntryFront, EntryWriter, KeyNote, Part, PartHead};
 pub use index::{INDEX_LEN_MAX, IndexRow, escape, key_of_index, prefix_of_index, unescape};
 pub use pack::{Packed, Packer, Record, Tag, pack_into, unpack};

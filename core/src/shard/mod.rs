@@ -56,7 +56,9 @@ use crate::machine::{Answer, Command, Cords, Postings, Registry, Slot};
 use crate::recovery::Notes;
 use crate::restored::Step;
 use crate::store::StoreError;
-use crate::words::{Book, Fault, Id, Kind, Malformed, Name, Position, Refusal, Timestamp, Version};
+use crate::words::{
+    Book, Fault, Id, Kind, Malformed, Name, Position, Refusal, Timestamp, Trace, Version,
+};
 
 /// How many asks [`Shard::look_ahead`] is shown at a time: enough that their waits overlap, few
 /// enough that what it fetched for the first is still near when the last is carried out.
@@ -128,6 +130,9 @@ pub struct Options {
     /// The stream's id was made for this ask and not named by the caller. A retry comes with
     /// another one, so it is no part of what an idempotency key compares.
     pub made: bool,
+    /// What led to the ask, which is kept with its events and is no part of what an idempotency
+    /// key compares. An entry has one: of a transaction, that of the first leg.
+    pub trace: Option<Trace>,
 }
 
 /// One command within an ask.

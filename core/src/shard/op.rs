@@ -11,8 +11,8 @@ use crate::batch::{EntryAt, Ring};
 use crate::machine::{
     Accepted, Answer, Command, Context, Expansion, ItemKey, Needs, Out, Place, Shows, Transit,
 };
-use crate::records::{Corrupt, EntryWriter, KeyNote, KeyRow, Table};
-use crate::words::{Code, Fact, Fault, Name, Position, Refusal, Timestamp, Version};
+use crate::records::{Corrupt, EntryWriter, KeyNote, KeyRow, TRACE_LEN, Table};
+use crate::words::{Code, Fact, Fault, Name, Position, Refusal, Timestamp, Trace, Version};
 
 /// Tells asks under way apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -40,6 +40,15 @@ impl Op {
     /// Whether its answer shows nothing but which legs changed something.
     pub(super) fn is_brief(&self) -> bool {
         matches!(&self.what, What::Transaction(legs) if legs.len() > ANSWERED_LEGS_MAX)
+    }
+
+    /// What its entry says led to it.
+    fn trace(&self) -> Option<Trace> {
+        match &self.what {
+            What::Command(leg) => leg.options.trace,
+            What::Transaction(legs) => trace_of(legs),
+            What::Read(_) | What::Touch(_) => None,
+        }
     }
 }
 
@@ -600,6 +609,9 @@ impl Shard {
         if let Some(note) = fill(self, &mut out, &Place { position: first, now }) {
             out.entry.note(&note);
         }
+        if let Some(trace) = op.trace() {
+            out.entry.trace(&trace);
+        }
         let (len, _) = out.entry.finish();
         debug_assert!(postings.is_balanced(), "an entry's postings sum to zero: {postings:?}");
         postings.clear();
@@ -783,6 +795,11 @@ impl Shard {
     }
 }
 
+/// The trace context of an entry of these legs.
+fn trace_of(legs: &[Leg]) -> Option<Trace> {
+    legs.first().and_then(|leg| leg.options.trace)
+}
+
 /// See [`Ask::room`].
 pub(super) fn room(ask: &Ask) -> (u64, usize) {
     let bytes = |legs: &[Leg], keyed: bool| {
@@ -794,7 +811,8 @@ pub(super) fn room(ask: &Ask) -> (u64, usize) {
         } else {
             ANSWER_BYTES * legs.len()
         };
-        ENTRY_BYTES + parts + answers
+        let trace = if trace_of(legs).is_some() { TRACE_LEN } else { 0 };
+        ENTRY_BYTES + parts + answers + trace
     };
     match ask {
         Ask::Command(leg, key) => (EVENTS_MAX, bytes(core::slice::from_ref(leg), key.is_some())),

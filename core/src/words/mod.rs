@@ -5,18 +5,22 @@ mod asset;
 mod code;
 mod id;
 mod kind;
+mod merge;
 mod metadata;
 mod position;
 mod time;
+mod trace;
 
 pub use amount::{Amount, Signed};
 pub use asset::Asset;
 pub use code::{Code, Fact, Fault, Refusal};
 pub use id::Id;
 pub use kind::{Book, Kind, Name};
+pub use merge::Merge;
 pub use metadata::Metadata;
 pub use position::{Epoch, Number, Position, Version};
 pub use time::{Period, Timestamp};
+pub use trace::Trace;
 
 /// Why a text or number from outside is not one of our words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,4 +40,9 @@ pub enum Malformed {
     /// Times are milliseconds since 1970, up to the year 9999.
     #[error("a time lies between the years 1970 and 9999")]
     Time,
+    /// Trace contexts look like the header `traceparent`.
+    #[error(
+        "a trace context is 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, no id all zeros"
+    )]
+    Trace,
 }

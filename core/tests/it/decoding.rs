@@ -14,7 +14,7 @@ use quipu_core::records::{
     Corrupt, Entries, EntryWriter, HeadRow, ItemRow, KeyNote, KeyRow, Record as _, Table, Tag,
     key_of_index, open, pack_into, seal,
 };
-use quipu_core::words::{Book, Id, Name, Number, Position, Timestamp};
+use quipu_core::words::{Book, Id, Name, Number, Position, Timestamp, Trace};
 use rkyv::ser::allocator::Arena;
 
 fn registry() -> Registry {
@@ -58,6 +58,25 @@ pub(crate) fn entries() -> Vec<u8> {
     entry.part(Record::KIND, Number::new(7), previous, None, true, &Event::from(Deleted));
     entry.finish();
     bytes
+}
+
+/// Two entries that say what led to them: the event of one, and the note of the other.
+pub(crate) fn traced_entries() -> Vec<u8> {
+    let (mut bytes, mut arena) = (Vec::new(), Arena::new());
+    let mut entry = EntryWriter::begin(&mut bytes, &mut arena, NOW);
+    entry.event();
+    entry.part(Record::KIND, Number::new(1), Position::new(1), None, false, &put());
+    entry.trace(&trace());
+    entry.finish();
+    let mut entry = EntryWriter::begin(&mut bytes, &mut arena, NOW);
+    entry.note(&KeyNote { key: [1; 16], fingerprint: [2; 16], answer: Some(answer()) });
+    entry.trace(&trace());
+    entry.finish();
+    bytes
+}
+
+pub(crate) fn trace() -> Trace {
+    Trace::new([0xa1; 16], [0xb2; 8], 1).expect("no id is all zeros")
 }
 
 pub(crate) fn head_row() -> Vec<u8> {
@@ -132,7 +151,7 @@ fn records() -> Vec<Vec<u8>> {
 
 /// What packed records are wrapped in, each valid for one reader.
 fn wrapped() -> Vec<Vec<u8>> {
-    vec![entries(), head_row(), key_row(), index_row(), answer(), sealed()]
+    vec![entries(), traced_entries(), head_row(), key_row(), index_row(), answer(), sealed()]
 }
 
 #[test]
@@ -145,6 +164,7 @@ fn what_was_written_is_read() {
         .map(|entry| (entry.first.get(), entry.events, entry.parts.len(), entry.note.is_some()))
         .collect();
     assert_eq!(shape, [(1, 1, 1, true), (2, 1, 2, false)]);
+    assert_eq!((read[0].trace, read[1].trace), (None, None));
     assert_eq!(read[0].parts[0].head.created, Some(name()));
     let part = &read[0].parts[0];
     assert_eq!(Event::unpack(part.head.tag, part.payload), Ok(put()));
@@ -233,12 +253,14 @@ fn bytes_that_say_nothing_are_zero() {
     let part =
         writer.part(Ticket::KIND, Number::new(1), Position::ZERO, Some(&named), false, &event);
     writer.note(&KeyNote { key: [1; 16], fingerprint: [2; 16], answer: Some(vec![3; 3]) });
+    writer.trace(&trace());
     writer.finish();
     let note = part.end.next_multiple_of(8);
-    // Behind the id of five letters, the event, the note's mode, and its answer of three.
+    // Behind the id of five letters, the event, the note's mode, its answer of three, and the
+    // trace context.
     let in_entry = (61..64).chain(part.end..note).chain(note + 33..note + 36);
-    let in_entry = in_entry.chain(note + 43..entry.len());
-    assert!(part.end < note && note + 48 == entry.len(), "there is padding to look at");
+    let in_entry = in_entry.chain(note + 43..note + 48).chain(note + 73..entry.len());
+    assert!(part.end < note && note + 80 == entry.len(), "there is padding to look at");
     let read_entry = |bytes: &[u8]| match Entries::new(bytes, Position::new(1)).next() {
         Some(read) => read.map(|_| ()),
         None => Err(Corrupt::Short),
@@ -257,6 +279,47 @@ fn bytes_that_say_nothing_are_zero() {
     zeros_are_checked(&shown, key + 1..key + 8, |bytes| {
         Answer::from_bytes(bytes).pieces().try_for_each(|piece| piece.map(|_| ()))
     });
+}
+
+#[test]
+fn a_trace_context_is_one_that_can_be_and_lies_where_the_flag_says() {
+    let whole = traced_entries();
+    let read = |bytes: &[u8]| {
+        Entries::new(bytes, Position::new(1)).collect::<Result<Vec<_>, _>>().map(drop)
+    };
+    let entries: Result<Vec<_>, _> = Entries::new(&whole, Position::new(1)).collect();
+    let entries = entries.expect("both are whole");
+    assert_eq!([entries[0].trace, entries[1].trace], [Some(trace()); 2]);
+    assert!(entries[0].note.is_none() && entries[1].note.is_some());
+
+    let len = u32::from_le_bytes(*whole.first_chunk().expect("a length")) as usize;
+    let at = len - 32;
+    assert_eq!(whole[at..len], [&[0xa1; 16][..], &[0xb2; 8], &[1], &[0; 7]].concat());
+    for zeros in [at..at + 16, at + 16..at + 24] {
+        let mut none = whole.clone();
+        none[zeros].fill(0);
+        assert_eq!(read(&none), Err(Corrupt::Range));
+    }
+    // Without its flag it is bytes that nobody can explain; with a flag that nobody knows, too.
+    for flags in [0, 4, 6, 2 | 1 << 15] {
+        let mut other = whole.clone();
+        other[8..10].copy_from_slice(&u16::to_le_bytes(flags));
+        assert_eq!(read(&other), Err(Corrupt::Range), "flags {flags}");
+    }
+    // A flag without what it announces.
+    let mut bare = entries_without_trace();
+    bare[8] |= 2;
+    assert_eq!(read(&bare), Err(Corrupt::Short));
+}
+
+/// One entry with an event and nothing behind it.
+fn entries_without_trace() -> Vec<u8> {
+    let (mut bytes, mut arena) = (Vec::new(), Arena::new());
+    let mut entry = EntryWriter::begin(&mut bytes, &mut arena, NOW);
+    entry.event();
+    entry.part(Record::KIND, Number::new(1), Position::new(1), None, false, &put());
+    entry.finish();
+    bytes
 }
 
 fn zeros_are_checked(

@@ -6,7 +6,7 @@ use quipu_core::records::{
     Corrupt, Entries, EntryWriter, HeadRow, IndexRow, KeyNote, KeyRow, Record, Rows, Table, Tag,
     key_of_head, key_of_index, key_of_item, key_of_name, open, pack_into, prefix_of_index, seal,
 };
-use quipu_core::words::{Book, Id, Kind, Name, Number, Position, Timestamp};
+use quipu_core::words::{Book, Id, Kind, Name, Number, Position, Timestamp, Trace};
 use quipu_core::{record, records};
 use rkyv::ser::allocator::Arena;
 use rkyv::{Archive, Deserialize, Serialize};
@@ -253,6 +253,7 @@ struct GivenEntry {
     now: Timestamp,
     events: Vec<Vec<GivenPart>>,
     note: Option<KeyNote>,
+    trace: Option<Trace>,
 }
 
 impl GivenPart {
@@ -283,6 +284,9 @@ impl GivenEntry {
         }
         if let Some(note) = &self.note {
             entry.note(note);
+        }
+        if let Some(trace) = &self.trace {
+            entry.trace(trace);
         }
         let (len, events) = entry.finish();
         assert_eq!((len, u64::from(events)), (bytes.len() - start, self.positions()));
@@ -326,12 +330,24 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn any_trace()(
+        trace_id in 1..=u128::MAX,
+        parent_id in 1..=u64::MAX,
+        flags in any::<u8>(),
+    ) -> Trace {
+        let (trace_id, parent_id) = (trace_id.to_be_bytes(), parent_id.to_be_bytes());
+        Trace::new(trace_id, parent_id, flags).expect("no id is all zeros")
+    }
+}
+
+prop_compose! {
     fn any_entry()(
         now in 0..=Timestamp::LAST.ms(),
         events in prop::collection::vec(prop::collection::vec(any_part(), 1..4), 0..4),
         note in prop::option::of(any_note()),
+        trace in prop::option::of(any_trace()),
     ) -> GivenEntry {
-        GivenEntry { now: Timestamp::from_ms(now), events, note }
+        GivenEntry { now: Timestamp::from_ms(now), events, note, trace }
     }
 }
 
@@ -377,6 +393,7 @@ proptest! {
             prop_assert_eq!(entry.first, Position::new(next));
             prop_assert_eq!(u64::from(entry.events), given.positions());
             prop_assert_eq!((entry.now, &entry.note), (given.now, &given.note));
+            prop_assert_eq!(entry.trace, given.trace);
             let numbered = (next..).zip(&given.events);
             let parts = numbered.flat_map(|(at, parts)| parts.iter().map(move |part| (at, part)));
             let parts: Vec<_> = parts.collect();

@@ -8,7 +8,7 @@ use quipu_core::machines::ticket as machine;
 use quipu_core::machines::ticket::Command;
 use quipu_core::records::{Corrupt, Entries};
 use quipu_core::shard::{Leg, Options};
-use quipu_core::words::{Id, Name, Position};
+use quipu_core::words::{Id, Name, Position, Trace};
 
 use super::{Issuing, View};
 use crate::blocking::{self, beside};
@@ -48,6 +48,7 @@ pub struct Issues {
     tickets: Vec<Call<View, Issuing>>,
     source: Option<Result<(Id, u64), Error>>,
     key: Option<Result<KeyText, Error>>,
+    trace: Option<Result<Trace, Error>>,
 }
 
 /// How many tickets a batch has issued.
@@ -61,7 +62,7 @@ pub struct Issued {
 
 impl Issues {
     pub(crate) fn new(book: &Book) -> Self {
-        Self { book: book.clone(), tickets: Vec::new(), source: None, key: None }
+        Self { book: book.clone(), tickets: Vec::new(), source: None, key: None, trace: None }
     }
 
     /// One ticket more.
@@ -89,6 +90,12 @@ impl Issues {
         self
     }
 
+    /// Keeps with its events which request led to it; see [`Call::trace`].
+    pub fn trace(mut self, trace: impl Given<Trace>) -> Self {
+        self.trace = Some(trace.word());
+        self
+    }
+
     /// Asks, and waits for the answer on this thread, which must not be one that a runtime runs
     /// its tasks on.
     pub fn wait(self) -> Result<Outcome<Issued>, Error> {
@@ -96,8 +103,8 @@ impl Issues {
     }
 
     async fn make(self) -> Result<Outcome<Issued>, Error> {
-        let Self { book, tickets, source, key } = self;
-        let (source, key) = (source.transpose()?, key.transpose()?);
+        let Self { book, tickets, source, key, trace } = self;
+        let (source, key, trace) = (source.transpose()?, key.transpose()?, trace.transpose()?);
         let number = match book.number().await? {
             Ok(number) => number,
             Err(refused) => return Ok(Outcome::Refused(refused)),
@@ -124,7 +131,7 @@ impl Issues {
         if legs.is_empty() {
             return Err(Error::form("a batch has tickets, or a source"));
         }
-        match ask_together(&book, number, "tickets", legs, key).await? {
+        match ask_together(&book, number, "tickets", legs, key, trace).await? {
             Told::Refused(refused) => Ok(Outcome::Refused(refused)),
             Told::Done(outcome) => {
                 let issued = match outcome.changed {

@@ -1,7 +1,7 @@
 //! Events: from any position on, without a gap and without a repeat.
 
 use quipu::events::{Event, Happened};
-use quipu::{Error, Ledger};
+use quipu::{Error, Ledger, WhatToDo};
 
 use crate::ground::ledger;
 
@@ -118,5 +118,78 @@ async fn a_dropped_wait_loses_no_event() -> Result<(), Error> {
         let event = events.next().await?.expect("it has happened");
         assert_eq!(event.position, ledger.durable().watermark);
     }
+    ledger.close().await
+}
+
+#[tokio::test]
+async fn events_say_what_led_to_them_also_after_a_reopening() -> Result<(), Error> {
+    let traces: Vec<String> =
+        (1..=6).map(|number| format!("00-{number:032x}-{number:016x}-01")).collect();
+    let trace = |number: usize| Some(traces[number].parse().expect("well formed"));
+    for closes in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (before, drop) = {
+            let ledger = Ledger::open(folder.path()).await?;
+            let book = ledger.book("default");
+            let (alice, before) = (book.account("alice"), ledger.durable().watermark);
+            alice.open("USD/2").trace(&*traces[0]).await?.done()?;
+            alice.deposit(5).await?.done()?;
+            alice.deposit(5).key("k").trace(&*traces[1]).await?.done()?;
+            let legs = book.transaction().and(alice.charge(1)).and(book.ticket("t").issue());
+            legs.key("k").trace(&*traces[2]).await?.done()?;
+            let tickets = ["u", "v"].map(|id| book.ticket(id).issue());
+            book.issue().all(tickets).trace(&*traces[3]).await?.done()?;
+            let made = book.drop(book.make_id()?).create(1).made();
+            let drop = made.key("k").trace(&*traces[4]).await?.done()?.value;
+            ledger.batch([alice.charge(1).trace(&*traces[5])]).await.remove(0)?.done()?;
+            if closes {
+                ledger.close().await?;
+            }
+            (before, drop)
+        };
+
+        let ledger = Ledger::open(folder.path()).await?;
+        let book = ledger.book("default");
+        let alice = book.account("alice");
+        // Who repeats keeps what led to the first.
+        assert!(alice.deposit(5).key("k").trace(&*traces[5]).await?.done()?.replayed);
+        let again = book.drop("another").create(1).made().key("k").trace(&*traces[5]);
+        assert_eq!(again.await?.done()?.id, drop.id);
+        let all = so_far(&ledger, before.get()).await?;
+        let told: Vec<_> = all.iter().map(|event| event.trace).collect();
+        let [opened, paid, both] = [trace(0), trace(1), trace(2)];
+        let [issued, created, charged] = [trace(3), trace(4), trace(5)];
+        // Under a key, a transaction and a creation begin with the stream that keeps it.
+        let wanted =
+            [opened, None, paid, both, both, both, issued, issued, created, created, charged];
+        assert_eq!(told, wanted);
+
+        let mut history = alice.history();
+        let mut told = Vec::new();
+        while let Some(past) = history.next().await? {
+            told.push(past.trace);
+        }
+        assert_eq!(told, [charged, both, paid, None, opened]);
+        ledger.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trace_is_well_formed_and_that_of_the_whole() -> Result<(), Error> {
+    let (_folder, ledger) = ledger().await;
+    let alice = ledger.book("default").account("alice");
+    let none = format!("00-{:032x}-{:016x}-01", 0, 1);
+    let text = format!("00-{:032x}-{:016x}-01", 1, 1);
+    let malformed = [
+        alice.open("USD/2").trace(&*none).await.err(),
+        ledger.book("default").transaction().and(alice.deposit(1)).trace(&*none).await.err(),
+        ledger.book("default").issue().source("s", 1).trace(&*none).await.err(),
+        ledger.book("default").transaction().and(alice.deposit(1).trace(&*text)).await.err(),
+    ];
+    for error in malformed {
+        assert_eq!(error.expect("it is refused").what_to_do(), WhatToDo::Fix);
+    }
+    assert_eq!(alice.get().await?, None, "nothing was asked");
     ledger.close().await
 }

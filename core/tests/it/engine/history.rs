@@ -20,6 +20,7 @@ fn scanned(frames: &[Frame]) -> BTreeMap<Number, Vec<Knot>> {
                 knots.entry(part.head.number).or_default().push(Knot {
                     position: part.head.position,
                     now: entry.now,
+                    trace: entry.trace,
                     kind: part.head.kind,
                     tag: part.head.tag,
                     payload: part.payload.to_vec(),

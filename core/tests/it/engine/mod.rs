@@ -17,4 +17,5 @@ mod say;
 mod seeds;
 mod size;
 mod smoke;
+mod traces;
 mod verify;

@@ -6,6 +6,7 @@ use super::history::histories_are_the_log;
 use super::lists::lists_are_the_log;
 use super::recovery::the_same_rows;
 use super::say::*;
+use super::traces::traced;
 use quipu_core::commit::Published;
 use quipu_core::driver::{Driver, Filters, Move};
 use quipu_core::log::{Finish, Log, Reader};
@@ -323,6 +324,11 @@ impl Run {
             Ask::Command(leg, Some(key)) => Some((key.clone(), format!("{leg:?}"))),
             Ask::Transaction(legs, Some(key)) => Some((key.clone(), format!("{legs:?}"))),
             _ => None,
+        };
+        // Every third says what led to it, so that a retry often comes with something else.
+        let ask = match self.outstanding % 3 {
+            0 => traced(ask, 1 + (self.outstanding % 200) as u8),
+            _ => ask,
         };
         let now = self.driver().now();
         let call = self.driver().submit(ask);

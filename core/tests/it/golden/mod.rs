@@ -83,11 +83,12 @@ fn every_record_reads_as_it_was_released() {
 #[expect(clippy::disallowed_methods, reason = "golden files lie on a disk")]
 #[test]
 fn every_layout_is_as_it_was_released() {
-    use crate::decoding::{answer, entries, head_row, index_row, key_row, sealed};
+    use crate::decoding::{answer, entries, head_row, index_row, key_row, sealed, traced_entries};
     let write = std::env::var("QUIPU_GOLDEN").is_ok_and(|value| value == "write");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden-layout");
     for (name, bytes) in [
         ("entries", entries()),
+        ("traced-entries", traced_entries()),
         ("head-row", head_row()),
         ("key-row", key_row()),
         ("index-row", index_row()),

@@ -5,6 +5,7 @@ mod bench;
 mod inspect;
 mod keys;
 mod restore;
+mod serve;
 mod terminal;
 mod verify;
 
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve a ledger over HTTP.
+    Serve(serve::Arguments),
     /// Measure what a ledger does on this machine, every answer after its sync.
     Bench(bench::Arguments),
     /// Check every byte of a ledger that nobody has open, and what it all adds up to.
@@ -39,7 +42,10 @@ enum Command {
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let done = match command {
-        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Bench(arguments) => {
+            bench::run(&arguments).map_err(|error| error.to_string().into())
+        }
         Command::Verify(arguments) => return verify::run(&arguments),
         Command::Backup(arguments) => return backup::run(&arguments),
         Command::Restore(arguments) => return restore::run(&arguments),
