@@ -4,4 +4,5 @@ mod copies;
 mod ground;
 mod inspect;
 mod keys;
+mod secrets;
 mod verify;

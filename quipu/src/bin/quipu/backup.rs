@@ -12,8 +12,8 @@ use quipu_disk::RealDisk;
 use serde_json::json;
 
 use crate::terminal::{
-    Data, Facts, Trouble, anchor, count, ended, ledger, options, print, print_json, progress,
-    progress_of, size,
+    Data, Facts, Trouble, anchor, count, ended, options, print, print_json, progress, progress_of,
+    size,
 };
 
 /// What is backed up, and into which file.
@@ -41,7 +41,7 @@ Exit codes:
   1  it could not be done
   2  wrong usage
   3  the ledger is damaged
-  4  there is no ledger, or the file is there already";
+  4  there is no or the file is there already";
 
 const INSTEAD: &str = "ask the server that has it, which goes on meanwhile: POST /v1/admin/backups";
 
@@ -64,14 +64,14 @@ impl Arguments {
             print_json(&json!({
                 "file": self.file.display().to_string(),
                 "bytes": bytes,
-                "ledger": ledger(of.ledger),
+                "ledger": of.ledger.to_string(),
                 "position": of.position.get(),
                 "anchor": anchor(&of.anchor),
             }))?;
         } else {
             let mut facts = Facts::default();
             facts.add("file", self.file.display()).add("size", size(bytes));
-            facts.add("ledger", ledger(of.ledger)).add("position", count(of.position.get()));
+            facts.add("ledger", of.ledger.to_string()).add("position", count(of.position.get()));
             facts.add("anchor", anchor(&of.anchor));
             print(&facts.text())?;
             let secret = folder.join("SECRET");

@@ -5,6 +5,7 @@ mod bench;
 mod inspect;
 mod keys;
 mod restore;
+mod secrets;
 mod serve;
 mod terminal;
 mod verify;
@@ -35,6 +36,8 @@ enum Command {
     Restore(restore::Arguments),
     /// Make, list and revoke the access keys of a ledger.
     Keys(keys::Arguments),
+    /// Change the keys that secrets of withdrawals are encrypted with.
+    Secrets(secrets::Arguments),
     /// Look at one stream, one entry or the segments of a ledger, and change nothing.
     Inspect(inspect::Arguments),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Backup(arguments) => return backup::run(&arguments),
         Command::Restore(arguments) => return restore::run(&arguments),
         Command::Keys(arguments) => return keys::run(&arguments),
+        Command::Secrets(arguments) => return secrets::run(&arguments),
         Command::Inspect(arguments) => return inspect::run(&arguments),
     };
     match done {

@@ -1,4 +1,4 @@
-//! A new ledger, made of a backup.
+//! A new made of a backup.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,16 +12,16 @@ use quipu::{SecretFile, open_backup, restore_into};
 use serde_json::json;
 
 use crate::terminal::{
-    Facts, Trouble, anchor, count, ended, ledger, options, print, print_json, progress, progress_of,
+    Facts, Trouble, anchor, count, ended, options, print, print_json, progress, progress_of,
 };
 
-/// Which backup becomes a ledger, and where.
+/// Which backup becomes a and where.
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
     /// The file of the backup.
     file: PathBuf,
-    /// The folder of the new ledger, which is empty or not there yet.
+    /// The folder of the new which is empty or not there yet.
     #[arg(
         long = "data",
         env = "QUIPU_DATA",
@@ -90,8 +90,8 @@ impl Arguments {
         if self.json {
             print_json(&json!({
                 "data": self.folder.display().to_string(),
-                "ledger": ledger(id),
-                "of": ledger(of.ledger),
+                "ledger": id.to_string(),
+                "of": of.ledger.to_string(),
                 "position": of.position.get(),
                 "anchor": anchor(&of.anchor),
                 "unknown": unknown,
@@ -99,8 +99,8 @@ impl Arguments {
             }))?;
         } else {
             let mut facts = Facts::default();
-            facts.add("folder", self.folder.display()).add("ledger", ledger(id));
-            facts.add("restored from", ledger(of.ledger));
+            facts.add("folder", self.folder.display()).add("ledger", id.to_string());
+            facts.add("restored from", of.ledger.to_string());
             facts.add("position", count(of.position.get())).add("anchor", anchor(&of.anchor));
             facts.add("unknown payouts", count(unknown));
             print(&facts.text())?;

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use quipu::manifest::LedgerId;
 use quipu::words::{Code, Id};
 use quipu::{Error, OpenError, Options, Refused, WhatToDo};
 use quipu_core::log::Anchor;
@@ -299,12 +298,9 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{in_unit:.1} {}", units[unit])
 }
 
+/// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-pub(crate) fn ledger(id: LedgerId) -> String {
-    hex(&id.0)
 }
 
 /// An anchor, as `quipu verify --anchor` takes it.

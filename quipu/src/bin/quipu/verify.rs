@@ -17,8 +17,7 @@ use quipu_disk::RealDisk;
 use serde_json::{Value, json};
 
 use crate::terminal::{
-    Data, Facts, Style, Trouble, anchor, count, ended, hex, ledger, options, print, print_json,
-    progress,
+    Data, Facts, Style, Trouble, anchor, count, ended, hex, options, print, print_json, progress,
 };
 
 /// What is verified, and against what.
@@ -128,9 +127,9 @@ fn text_of(found: &Verified) -> String {
     let style = Style::new();
     let (first, last) = found.kept;
     let mut facts = Facts::default();
-    facts.add("ledger", ledger(found.manifest.id));
+    facts.add("ledger", found.manifest.id.to_string());
     if let Some(origin) = &found.manifest.origin {
-        let (of, position) = (ledger(origin.ledger), count(origin.position.get()));
+        let (of, position) = (origin.ledger.to_string(), count(origin.position.get()));
         facts.add("restored from", format!("{of} at {position}"));
     }
     facts.add("events", format!("{} (positions {first} to {last})", count(events(found))));
@@ -191,11 +190,11 @@ fn json_of(found: &Verified) -> Value {
         json!({ "anchor": anchor(noted), "is_met": *met == Met::Yes, "says": met.to_string() })
     });
     json!({
-        "ledger": ledger(found.manifest.id),
+        "ledger": found.manifest.id.to_string(),
         "format": found.manifest.format,
         "log": match found.manifest.log { LogKind::Files => "files", LogKind::Redb => "redb" },
         "restored_from": found.manifest.origin.as_ref().map(|origin| json!({
-            "ledger": ledger(origin.ledger),
+            "ledger": origin.ledger.to_string(),
             "position": origin.position.get(),
         })),
         "is_sound": found.is_sound(),
