@@ -49,6 +49,8 @@ pub struct History<E> {
     id: Result<Id, Error>,
     /// Only what happened before this event.
     before: Option<Result<Position, Error>>,
+    /// The version of the event that comes first, where it is not the newest.
+    from: Option<Result<Version, Error>>,
     /// Where the walk goes on, once it has begun.
     next: Option<(Number, Version)>,
     page: VecDeque<Knot>,
@@ -71,7 +73,8 @@ pub struct Past<E> {
 impl<E: Record> History<E> {
     pub(crate) fn new<M: Machine<Event = E>>(book: &Book, id: Result<Id, Error>) -> Self {
         let (page, events) = (VecDeque::new(), PhantomData);
-        Self { book: book.clone(), kind: M::KIND, id, before: None, next: None, page, events }
+        let next = None;
+        Self { book: book.clone(), kind: M::KIND, id, before: None, from: None, next, page, events }
     }
 
     /// Only events before the one at this position, so that a walk goes on where another one has
@@ -82,6 +85,22 @@ impl<E: Record> History<E> {
     pub fn before(mut self, position: impl Given<Position>) -> Self {
         self.before = Some(position.word());
         self
+    }
+
+    /// Begins with the event that led to this version, as [`version`](Self::version) has told it.
+    /// A version that is none of the stream's is an error.
+    pub fn from(mut self, version: impl Given<Position>) -> Self {
+        self.from = Some(version.word());
+        self
+    }
+
+    /// The version that the event led to which comes next. None where the walk has not begun, or
+    /// is at its end.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        let next = self.page.front().map(|knot| knot.position);
+        let next = next.or(self.next.map(|(_, version)| version));
+        next.filter(|version| *version != Position::ZERO)
     }
 
     /// The event before, or `None` before the first one. A stream that is not there has none.
@@ -109,6 +128,7 @@ impl<E: Record> History<E> {
             return Ok(());
         }
         let log = self.book.ledger().handle().log().clone();
+        let is_chosen = self.next.is_none() && self.from.is_some();
         let read = beside(move || -> Result<_, Error> {
             let mut walk = Walk::new(&*log, number, version);
             let mut page = VecDeque::with_capacity(PAGE);
@@ -116,6 +136,7 @@ impl<E: Record> History<E> {
                 let knot = match knot {
                     // What was read so far comes first.
                     Err(_) if !page.is_empty() => break,
+                    Err(HistoryError::NotThere { .. }) if is_chosen => return Err(no_version()),
                     knot => knot?,
                 };
                 page.push_back(knot);
@@ -153,8 +174,18 @@ impl<E: Record> History<E> {
         Ok((number, previous.await??))
     }
 
-    /// The stream's number and version.
+    /// The stream's number, and the version that the walk begins at.
     async fn begin(&self) -> Result<(Number, Version), Error> {
+        let (number, newest) = self.head().await?;
+        match self.from.clone().transpose()? {
+            None => Ok((number, newest)),
+            Some(from) if from.get() >= number.get() && from <= newest => Ok((number, from)),
+            Some(_) => Err(no_version()),
+        }
+    }
+
+    /// The stream's number and version.
+    async fn head(&self) -> Result<(Number, Version), Error> {
         let nothing = (Number::ZERO, Position::ZERO);
         let id = self.id.clone()?;
         let Ok(book) = self.book.number().await? else { return Ok(nothing) };
@@ -195,4 +226,8 @@ pub(crate) fn at(
         }
     }
     Ok(knots)
+}
+
+fn no_version() -> Error {
+    Error::form("the stream was never at this version")
 }

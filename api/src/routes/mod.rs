@@ -1,9 +1,12 @@
 //! The routes, group by group.
 
 mod accounts;
+mod across;
 mod admin;
 mod drops;
+mod events;
 mod flows;
+mod legs;
 mod operating;
 mod records;
 mod tickets;
@@ -25,6 +28,8 @@ pub(crate) fn all() -> Vec<Route> {
         drops::routes(),
         tickets::routes(),
         records::routes(),
+        across::routes(),
+        events::routes(),
         admin::routes(),
         operating::routes(),
     ];

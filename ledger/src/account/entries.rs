@@ -182,7 +182,7 @@ impl Entries {
                 let knots = history::at(&*log, (number, position))?;
                 let knot = knots.first().ok_or(Corrupt::Missing)?;
                 let (at, event) = (knot.now, Event::unpack(knot.tag, &knot.payload)?);
-                found.extend(entry_of(Past { position, at, event }));
+                found.extend(entry_of(Past { position, at, trace: knot.trace, event }));
             }
             Ok::<_, Error>(found)
         });
