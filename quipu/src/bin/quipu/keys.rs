@@ -140,8 +140,7 @@ impl Create {
         } else if self.quiet {
             print(&format!("{key}\n"))?;
         } else {
-            print(&Facts::default().add("key", key).text())?;
-            print(&facts(view).text())?;
+            print(&facts(view, Some(key)).text())?;
             eprintln!("quipu: only a hash of the key is kept, so nobody can show it again");
         }
         Ok(ExitCode::SUCCESS)
@@ -219,7 +218,7 @@ impl Revoke {
         if self.json {
             print_json(&json_of(&revoked))?;
         } else {
-            print(&facts(&revoked).text())?;
+            print(&facts(&revoked, None).text())?;
             let now = if revoked.changed { "revoked" } else { "it was revoked before" };
             eprintln!("quipu: {}", Style::new().faint(now));
         }
@@ -248,8 +247,11 @@ fn with<T>(
     })
 }
 
-fn facts(key: &View) -> Facts {
+fn facts(key: &View, text: Option<&str>) -> Facts {
     let mut facts = Facts::default();
+    if let Some(text) = text {
+        facts.add("key", text);
+    }
     facts.add("id", &key.id);
     if let Some(book) = &key.book {
         facts.add("book", book);

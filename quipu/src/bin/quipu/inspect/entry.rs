@@ -57,7 +57,7 @@ pub(super) fn show(look: &Look<'_>, at: Position) -> Result<(), Trouble> {
     }
     print(&text(&entry, &events))?;
     let mut facts = Facts::default();
-    facts.add("frame", format!("positions {} to {}", frame.first, frame.last()));
+    facts.add("frame", span(frame.first, frame.last()));
     if let Some((segment, FrameFacts { offset, .. })) = &place {
         facts.add("place", format!("segment {segment} at byte {}", count(*offset)));
     }
@@ -68,8 +68,8 @@ pub(super) fn show(look: &Look<'_>, at: Position) -> Result<(), Trouble> {
 
 fn text(entry: &Entry<'_>, events: &[Value]) -> String {
     let mut facts = Facts::default();
-    let last = entry.first.get() + u64::from(entry.events) - 1;
-    facts.add("entry", format!("positions {} to {last}", entry.first)).add("decided", entry.now);
+    let last = Position::new(entry.first.get() + u64::from(entry.events) - 1);
+    facts.add("entry", span(entry.first, last)).add("decided", entry.now);
     facts.add("idempotency key", if entry.note.is_some() { "kept with it" } else { "none" });
     let mut table = Table::new(&["POSITION", "STREAM", "EVENT", "DATA"], &[0]);
     for event in events {
@@ -83,6 +83,10 @@ fn text(entry: &Entry<'_>, events: &[Value]) -> String {
     }
     let events = if events.is_empty() { "nothing happened\n".into() } else { table.text() };
     format!("{}\n{events}", facts.text())
+}
+
+fn span(first: Position, last: Position) -> String {
+    if first == last { format!("position {first}") } else { format!("positions {first} to {last}") }
 }
 
 fn event(look: &Look<'_>, part: &Part<'_>) -> Result<Value, Trouble> {
