@@ -1,7 +1,7 @@
 //! A ledger in a folder of the operating system.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use quipu_core::disk::DiskError;
@@ -13,7 +13,7 @@ use crate::backup::Backup;
 use crate::error::OpenError;
 use crate::files::{Files, Options};
 use crate::manifest::LedgerId;
-use crate::restore::restore;
+use crate::restore::{Step, restore};
 
 /// Makes a new ledger in a folder that is empty or not there yet, with an id that no other has.
 pub fn create(
@@ -41,26 +41,32 @@ pub fn open(
     opened.map_err(|error| error.at(folder))
 }
 
-/// Makes a new ledger of a backup in a folder that is empty or not there yet.
-pub(crate) fn restored(
-    folder: &Path,
-    backup: &Path,
-    registry: &Registry,
-    options: &Options,
-    now: Timestamp,
-) -> Result<LedgerId, OpenError> {
-    let name = backup.display().to_string();
-    let opened = File::open(backup).map_err(|error| {
+/// Opens a backup in a file of the operating system.
+pub fn open_backup(file: &Path) -> Result<Backup<BufReader<File>>, OpenError> {
+    let name = file.display().to_string();
+    let opened = File::open(file).map_err(|error| {
         let why = format!("{name}: {error}");
         OpenError::Stream { what: "opening the backup", why }
     })?;
-    let backup = Backup::open(BufReader::with_capacity(1 << 20, opened), &name)?;
+    Backup::open(BufReader::with_capacity(1 << 20, opened), &name)
+}
+
+/// Makes a new ledger of a backup in a folder that is empty or not there yet, with an id that no
+/// other has.
+pub fn restore_into(
+    folder: &Path,
+    backup: Backup<impl Read>,
+    registry: &Registry,
+    options: &Options,
+    now: Timestamp,
+    progress: &mut dyn FnMut(Step),
+) -> Result<LedgerId, OpenError> {
     let disk = match RealDisk::create(folder) {
         Err(DiskError::AlreadyExists(_)) => disk_of(folder)?,
         made => made.map_err(|error| why(folder, error))?,
     };
     let id = new_id()?;
-    let files = restore(disk, id, backup, registry, options, now, &mut |_| {});
+    let files = restore(disk, id, backup, registry, options, now, progress);
     files.and_then(Files::stop).map_err(|error| error.at(folder))?;
     Ok(id)
 }

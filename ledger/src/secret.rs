@@ -10,10 +10,12 @@
 //! It lasts as long as the ledger: with another one no retry would be known any more, and no
 //! token. So a ledger without its secret does not open.
 
+use std::fs;
 use std::path::Path;
 
 use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError, File};
+use quipu_disk::RealDisk;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::OpenError;
@@ -23,6 +25,7 @@ const SECRET_NEW: &str = "SECRET.new";
 const LEN: usize = 64;
 const MAGIC: [u8; 8] = *b"QUIPUKEY";
 const FORMAT: u32 = 1;
+const TOO_SHORT: &str = "the file is too short for a ledger's secret";
 
 /// Where a ledger's secret is kept.
 #[derive(Clone, Default)]
@@ -32,6 +35,37 @@ pub enum KeyMaterial {
     Beside,
     /// By whoever opens the ledger. The folder then holds only what tells a wrong one.
     Given([u8; 32]),
+}
+
+/// A ledger's file `SECRET`, for what is restored from a backup of that ledger: which neither holds
+/// a secret nor gets one of its own.
+pub struct SecretFile(Kept);
+
+impl SecretFile {
+    /// Reads the file.
+    pub fn read(file: &Path) -> Result<Self, OpenError> {
+        let name = || file.display().to_string();
+        let bytes = fs::read(file).map_err(|error| {
+            let why = format!("{}: {error}", name());
+            OpenError::Stream { what: "reading the secret of a ledger", why }
+        })?;
+        let short = Damage::new(file, 0, TOO_SHORT);
+        let bytes = bytes.first_chunk().ok_or(OpenError::Damaged(short))?;
+        decode(file, bytes).map(Self)
+    }
+
+    /// Puts it into a restored ledger, which must have none yet and is in use by nobody.
+    pub fn put(&self, folder: &Path) -> Result<(), OpenError> {
+        let disk = RealDisk::open(folder)?;
+        let put = || {
+            let _lock = disk.try_lock(Path::new(""))?;
+            match read(&disk)? {
+                Some(_) => Err(OpenError::WrongSecret),
+                None => write(&disk, &self.0),
+            }
+        };
+        put().map_err(|error: OpenError| error.at(folder))
+    }
 }
 
 /// The secret of a ledger. It is made where nothing can have been derived with one yet. One that
@@ -84,7 +118,6 @@ fn check_of(secret: &[u8; 32]) -> [u8; 32] {
 }
 
 fn read<D: Disk>(disk: &D) -> Result<Option<Kept>, OpenError> {
-    let rotten = |why: &str| OpenError::Damaged(Damage::new(SECRET, 0, why));
     let file = match disk.open(Path::new(SECRET)) {
         Err(DiskError::NotFound(_)) => return Ok(None),
         file => file?,
@@ -92,10 +125,15 @@ fn read<D: Disk>(disk: &D) -> Result<Option<Kept>, OpenError> {
     let mut bytes = [0; LEN];
     match file.read_at(0, &mut bytes) {
         Err(DiskError::ShortRead { .. }) => {
-            return Err(rotten("the file is too short for a ledger's secret"));
+            return Err(OpenError::Damaged(Damage::new(SECRET, 0, TOO_SHORT)));
         }
         read => read?,
     }
+    decode(Path::new(SECRET), &bytes).map(Some)
+}
+
+fn decode(file: &Path, bytes: &[u8; LEN]) -> Result<Kept, OpenError> {
+    let rotten = |why: &str| OpenError::Damaged(Damage::new(file, 0, why));
     let half = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     let sum = u64::from_le_bytes(bytes[56..].try_into().expect("eight bytes"));
     if bytes[..8] != MAGIC || sum != xxh3_64(&bytes[..56]) {
@@ -107,8 +145,8 @@ fn read<D: Disk>(disk: &D) -> Result<Option<Kept>, OpenError> {
     }
     let body = bytes[16..48].try_into().expect("thirty-two bytes");
     match half(12) {
-        1 => Ok(Some(Kept::Secret(body))),
-        2 => Ok(Some(Kept::Elsewhere(body))),
+        1 => Ok(Kept::Secret(body)),
+        2 => Ok(Kept::Elsewhere(body)),
         _ => Err(rotten("the secret is kept in no place that there is")),
     }
 }

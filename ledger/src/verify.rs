@@ -49,6 +49,10 @@ pub struct Verified {
     pub kept: (Position, Position),
     /// What all history hashes to.
     pub anchor: Anchor,
+    /// How many frames with events were followed, and how many entries they hold.
+    pub frames: (u64, u64),
+    /// How many rows the store has; none where that was not looked at.
+    pub rows: Option<u64>,
     /// How each anchor that was given is met.
     pub anchors: Vec<(Anchor, Met)>,
     /// What is wrong, the first hundred of each check.
@@ -118,6 +122,8 @@ pub fn verify<D: Disk, S: Disk>(
         manifest: manifest.clone(),
         kept: (Position::ZERO, Position::ZERO),
         anchor: Anchor::START,
+        frames: (0, 0),
+        rows: None,
         anchors: Vec::new(),
         findings: Vec::new(),
         beyond: 0,
@@ -180,6 +186,7 @@ fn all<D: Disk, S: Disk>(
     let chain =
         verify::chain(log, first, anchors, &mut |position| progress(Step::Chain(position)))?;
     found.add(&chain.report);
+    found.frames = (chain.frames, chain.entries);
     found.anchors = anchors.iter().copied().zip(chain.anchors.iter().copied()).collect();
     let base = base_for(over, log, &found.manifest)?;
     if base.is_some() {
@@ -216,6 +223,7 @@ fn all<D: Disk, S: Disk>(
     }
     let rows = verify::rows(&store, registry, &mut |count| progress(Step::Rows(count)))?;
     found.add(&rows.report);
+    found.rows = Some(rows.heads + rows.names + rows.items + rows.keys + rows.indexed);
     let balance = verify::balance(log, &store, registry, Outside::default(), &mut |position| {
         progress(Step::Balance(position));
     })?;

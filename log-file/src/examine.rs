@@ -1,12 +1,14 @@
-//! Looks at a log that nobody has open, and changes nothing: every byte that counts is checked.
+//! Looks at a log that nobody has open, and changes nothing: every byte that counts is checked,
+//! and segments and frames are told.
 
-use std::path::Path;
+use core::cmp::Ordering;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use quipu_core::damage::Damage;
 use quipu_core::disk::Disk;
-use quipu_core::log::LogError;
-use quipu_core::words::Position;
+use quipu_core::log::{LogError, Reader as _};
+use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::files::{Numbers, sealed_before};
 use crate::footer::Footer;
@@ -20,7 +22,7 @@ pub struct ClosedLog<D: Disk> {
     reader: FileReader<D>,
     numbers: Vec<u64>,
     disk: D,
-    dir: std::path::PathBuf,
+    dir: PathBuf,
     log: LogId,
     end: End,
     _lock: D::Lock,
@@ -30,6 +32,57 @@ pub struct ClosedLog<D: Disk> {
 struct End {
     segment: u64,
     number: u64,
+}
+
+/// What a segment is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentFacts {
+    /// Its number.
+    pub number: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// How long the file is.
+    pub bytes: u64,
+    /// The epoch of the writer that made it.
+    pub epoch: Epoch,
+    /// What it is to the log.
+    pub state: SegmentState,
+    /// The first position that counts in it, and the last; none where it holds no event.
+    pub positions: Option<(Position, Position)>,
+}
+
+/// What a segment is to its log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SegmentState {
+    /// It gets no more frames.
+    Sealed,
+    /// The log ends in it.
+    Open,
+    /// It was made ahead of need, and holds nothing yet.
+    Ahead,
+}
+
+/// What a frame says of itself. Its payload was not looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FrameFacts {
+    /// Its number.
+    pub number: u64,
+    /// The byte of its segment at which it begins.
+    pub offset: u64,
+    /// How many bytes of the segment it takes.
+    pub bytes: u64,
+    /// Its writer.
+    pub epoch: Epoch,
+    /// The position of its first event; of the next one where it has none.
+    pub first: Position,
+    /// How many positions it takes. None where it only vouches for the frames before it.
+    pub events: u64,
+    /// The time at which it was made.
+    pub now: Timestamp,
+    /// Up to here answers could show times once it was durable.
+    pub now_limit: Timestamp,
+    /// The hash of all history before it.
+    pub link: [u8; 32],
 }
 
 impl<D: Disk> ClosedLog<D> {
@@ -60,6 +113,84 @@ impl<D: Disk> ClosedLog<D> {
     #[must_use]
     pub fn reader(&self) -> &FileReader<D> {
         &self.reader
+    }
+
+    /// Its segments, those that were made ahead included.
+    pub fn segments(&self) -> Result<Vec<SegmentFacts>, LogError> {
+        let (firsts, next) = {
+            let durable = self.reader.durable();
+            let mut firsts: Vec<_> = durable.sealed.iter().map(|sealed| sealed.first).collect();
+            firsts.push(durable.current_first);
+            (firsts, durable.next)
+        };
+        let mut facts = Vec::with_capacity(self.numbers.len());
+        for (index, number) in self.numbers.iter().copied().enumerate() {
+            let state = match number.cmp(&self.end.segment) {
+                Ordering::Less => SegmentState::Sealed,
+                Ordering::Equal => SegmentState::Open,
+                Ordering::Greater => SegmentState::Ahead,
+            };
+            let segment = Segment::open(&self.disk, &self.dir, number, self.log)?;
+            let behind = firsts.get(index + 1).copied().unwrap_or(next);
+            let first = firsts.get(index).copied().filter(|first| *first < behind);
+            let positions = first.map(|first| (first, Position::new(behind.get() - 1)));
+            let (bytes, epoch) = (segment.byte_len()?, segment.header.epoch);
+            facts.push(SegmentFacts { number, path: segment.path, bytes, epoch, state, positions });
+        }
+        Ok(facts)
+    }
+
+    /// The number of the segment that holds a position.
+    #[must_use]
+    pub fn segment_of(&self, position: Position) -> Option<u64> {
+        let (first, next) = self.reader.bounds();
+        if position < first || position >= next {
+            return None;
+        }
+        let durable = self.reader.durable();
+        if position >= durable.current_first {
+            return Some(self.end.segment);
+        }
+        let behind = durable.sealed.partition_point(|segment| segment.first <= position);
+        behind.checked_sub(1).map(|index| durable.sealed[index].number)
+    }
+
+    /// Tells `visit` of the frames of a segment that count, in their order, until it says `false`.
+    /// Says whether there is such a segment.
+    pub fn frames(
+        &self,
+        number: u64,
+        visit: &mut dyn FnMut(FrameFacts) -> bool,
+    ) -> Result<bool, LogError> {
+        let Ok(index) = self.numbers.binary_search(&number) else { return Ok(false) };
+        let mut window = Window::new();
+        let until = match self.numbers.get(index + 1) {
+            Some(next) if number < self.end.segment => {
+                self.first_frame(*next, &mut window)?.map(|header| header.number)
+            }
+            _ => Some(self.end.number),
+        };
+        let segment = Segment::open(&self.disk, &self.dir, number, self.log)?;
+        let end = segment.byte_len()?;
+        let mut offset = SECTOR as u64;
+        loop {
+            let header = match window.find(&segment, offset, end, Window::NEAR)? {
+                Found::Header(header) => header,
+                // A frame that nothing proves was copied into the next segment.
+                Found::Nothing | Found::Bad(_) => return Ok(true),
+            };
+            let bytes = header.frame_len();
+            let FrameHeader { number, epoch, first, events, now, now_limit, link, .. } = header;
+            if until.is_some_and(|until| number >= until) {
+                return Ok(true);
+            }
+            let facts =
+                FrameFacts { number, offset, bytes, epoch, first, events, now, now_limit, link };
+            if !visit(facts) {
+                return Ok(true);
+            }
+            offset += bytes;
+        }
     }
 
     /// Checks every segment from end to end: every frame, whatever it holds, its place in the

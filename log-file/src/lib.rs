@@ -30,7 +30,7 @@ mod settings;
 mod tail;
 mod writer;
 
-pub use examine::ClosedLog;
+pub use examine::{ClosedLog, FrameFacts, SegmentFacts, SegmentState};
 pub use layout::{FORMAT, LogId};
 pub use log::FileLog;
 pub use read::FileReader;

@@ -214,15 +214,16 @@
 //! | [`clock`] | where time comes from |
 //! | [`words`] | ids, amounts, assets, positions, times, codes |
 //! | [`access`] | the keys that a server lets its callers in by |
-//! | [`files`], [`manifest`], [`backup`], [`restore`](mod@restore), [`verify`](mod@verify), [`upgrade`](mod@upgrade) | what lies in a ledger's folder, for tools |
+//! | [`files`], [`manifest`], [`backup`], [`restore`](mod@restore), [`verify`](mod@verify), [`closed`], [`upgrade`](mod@upgrade) | what lies in a ledger's folder, for tools |
 
 #[doc(inline)]
 pub use quipu_ledger::{
-    Access, Account, AnyLog, BackupJob, Balance, Batch, Book, Builder, Call, Code, Collection,
-    Done, Drop, Error, Events, FORMAT, Files, Flow, Given, History, KeyMaterial, Ledger, LedgerId,
-    List, LogKind, Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused, Seen,
-    Snapshot, Source, Stream, Ticket, Token, Transaction, Verified, WhatToDo, access, account,
-    backup, balance, batch, book, call, clock, create, drop, error, events, files, flow, history,
-    ledger, list, machine, manifest, measured, open, outcome, proof, record, restore, snapshot,
-    source, stream, ticket, token, transaction, upgrade, verify, words,
+    Access, Account, AnyLog, BackupJob, Balance, Batch, Book, Builder, Call, Closed, Code,
+    Collection, Done, Drop, Error, Events, FORMAT, Files, Flow, Given, History, KeyMaterial,
+    Ledger, LedgerId, List, LogKind, Manifest, OpenError, Options, Origin, Outcome, Read, Record,
+    Refused, SecretFile, Seen, Snapshot, Source, Stream, Ticket, Token, Transaction, Verified,
+    WhatToDo, access, account, backup, balance, batch, book, call, clock, closed, create, drop,
+    error, events, files, flow, history, ledger, list, machine, manifest, measured, open,
+    open_backup, outcome, proof, record, restore, restore_into, snapshot, source, stream, ticket,
+    token, transaction, upgrade, verify, words,
 };

@@ -164,9 +164,12 @@ impl Builder {
         let (Shares { options, .. }, backup) = (self.shares(), backup.into());
         let now = Timestamp::from_ms((self.clock)().wall_us / 1_000);
         let Self { folder, registry, .. } = self;
-        let restored =
-            beside(move || directory::restored(&folder, &backup, &registry, &options, now));
-        Ok(restored.await??)
+        let restored = beside(move || {
+            let backup = directory::open_backup(&backup)?;
+            directory::restore_into(&folder, backup, &registry, &options, now, &mut |_| {})
+        });
+        let id: Result<LedgerId, OpenError> = restored.await?;
+        Ok(id?)
     }
 
     /// The same on this thread, which needs no runtime.

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod crash;
+mod facts;
 mod failed_sync;
 mod full;
 mod lies;

@@ -19,6 +19,7 @@ use report::Report;
 
 /// What is measured, where, and for how long.
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
     /// What to measure; everything unless said otherwise.
     #[arg(value_enum)]
@@ -50,6 +51,12 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+const HELP: &str = "\
+Exit codes:
+  0  everything was measured
+  1  it could not be done
+  2  wrong usage";
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Work {
