@@ -7,12 +7,26 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use quipu_core::store::{Checkpoint, StoreError};
-use quipu_core::words::Position;
+use quipu_core::words::{Fault, Position};
+use tokio::sync::oneshot;
 
 use crate::shared::Shared;
 
 /// What became of a checkpoint, and how long it took.
 pub(crate) type Ended = (Result<Position, StoreError>, Duration);
+
+/// What whoever asks for a checkpoint is told: up to where the store is durable; why it could not
+/// be brought there; or that nobody tried.
+pub(crate) type Brought = Result<Result<Position, StoreError>, Fault>;
+
+/// How many may wait for a checkpoint that they have asked for.
+const ASKED_MAX: usize = 16;
+
+/// Somebody who waits until the store is durable up to a position.
+struct Asked {
+    through: Position,
+    tell: oneshot::Sender<Brought>,
+}
 
 /// Runs checkpoints, one at a time, on a thread of low priority.
 pub(crate) struct Checkpoints {
@@ -20,6 +34,7 @@ pub(crate) struct Checkpoints {
     done: Receiver<Ended>,
     thread: Option<JoinHandle<()>>,
     running: bool,
+    asked: Vec<Asked>,
 }
 
 impl Checkpoints {
@@ -42,7 +57,35 @@ impl Checkpoints {
             }
         };
         let thread = Builder::new().name("quipu-checkpoint".into()).spawn(work)?;
-        Ok(Self { todo: Some(todo), done, thread: Some(thread), running: false })
+        Ok(Self { todo: Some(todo), done, thread: Some(thread), running: false, asked: Vec::new() })
+    }
+
+    /// Somebody waits until the store is durable up to here.
+    pub(crate) fn ask(&mut self, through: Position, tell: oneshot::Sender<Brought>) {
+        if self.asked.len() < ASKED_MAX {
+            self.asked.push(Asked { through, tell });
+        } else {
+            drop(tell.send(Err(Fault::Overloaded)));
+        }
+    }
+
+    /// Whether somebody waits for one.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// The store is durable up to here. Whoever waits for more than that waits for the next one.
+    pub(crate) fn brought(&mut self, position: Position) {
+        for asked in self.asked.extract_if(.., |asked| asked.through <= position) {
+            drop(asked.tell.send(Ok(Ok(position))));
+        }
+    }
+
+    /// None is made now. Everybody who waits for one is told why.
+    pub(crate) fn refuse(&mut self, why: &Result<StoreError, Fault>) {
+        for asked in self.asked.drain(..) {
+            drop(asked.tell.send(why.clone().map(Err)));
+        }
     }
 
     /// Whether one is under way.

@@ -10,9 +10,10 @@ use quipu_core::commit::Committer;
 use quipu_core::log::{Finish, Frame, Log, LogError};
 use quipu_core::shard::{BUCKET_MS, KEY_LIFE_MS, bucket_of};
 use quipu_core::store::{Store, StoreError};
-use quipu_core::words::{Position, Timestamp};
+use quipu_core::words::{Fault, Position, Timestamp};
+use tokio::sync::oneshot;
 
-use crate::checkpoints::{Checkpoints, Ended};
+use crate::checkpoints::{Brought, Checkpoints, Ended};
 use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::shared::{Handed, Shared};
@@ -27,8 +28,16 @@ const BETWEEN_FRAMES_MAX: Duration = Duration::from_millis(50);
 /// How long to wait until a full disk is asked again.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(250);
 
-/// Something to be done with log and store, between two frames.
-pub(crate) type Order<L, S> = Box<dyn FnOnce(&mut L, &mut S) + Send>;
+/// What is done with log and store.
+type Act<L, S> = Box<dyn FnOnce(&mut L, &mut S) + Send>;
+
+/// Something to be done between two frames.
+pub(crate) enum Order<L, S> {
+    /// With log and store.
+    Act(Act<L, S>),
+    /// A checkpoint of all that is durable now, beside what goes on.
+    Checkpoint(oneshot::Sender<Brought>),
+}
 
 /// Takes what shards have done, in the order of positions, brings it onto the log, applies it to
 /// the store, and tells everybody.
@@ -56,6 +65,8 @@ pub(crate) struct Work<L, S> {
     pub(crate) starved_at: Option<Instant>,
     pub(crate) keys_from: u32,
     pub(crate) checkpointed: Position,
+    /// Whether that was a checkpoint of this engine, so that the store is durable up to there.
+    pub(crate) has_checkpointed: bool,
 }
 
 /// A log and a store whose committer has ended.
@@ -122,8 +133,25 @@ impl<L: Log, S: Store> Work<L, S> {
 
     fn follow_orders(&mut self) {
         while let Ok(order) = self.orders.try_recv() {
-            order(&mut self.log, &mut self.store);
-            self.show_room();
+            match order {
+                Order::Act(act) => {
+                    act(&mut self.log, &mut self.store);
+                    self.show_room();
+                }
+                Order::Checkpoint(tell) => self.ask_checkpoint(tell),
+            }
+        }
+    }
+
+    fn ask_checkpoint(&mut self, tell: oneshot::Sender<Brought>) {
+        let through = self.store.position();
+        if self.latched {
+            // What a store has that failed under an entry is no state of the ledger.
+            drop(tell.send(Err(Fault::LogFailed)));
+        } else if self.has_checkpointed && self.checkpointed >= through {
+            drop(tell.send(Ok(Ok(self.checkpointed))));
+        } else {
+            self.checkpoints.ask(through, tell);
         }
     }
 
@@ -174,6 +202,9 @@ impl<L: Log, S: Store> Work<L, S> {
         if let Some(begun) = self.begun.pop_front() {
             self.shared.gauges.commit_seconds.record(begun.elapsed());
         }
+        while let Some(took) = self.log.synced() {
+            self.shared.gauges.sync_seconds.record(took);
+        }
         let Some(committed) = self.committer.finish(finish) else {
             if finish != Finish::Durable {
                 tracing::error!(?finish, "an append did not become durable");
@@ -192,6 +223,7 @@ impl<L: Log, S: Store> Work<L, S> {
         ring.give_back(committed.slots, committed.reserved);
         watermark.publish(through.get(), committed.published.now_limit.ms());
         gauges.ring_events.set(ring.drawn().0 as f64);
+        gauges.checkpoint_lag.set(through.get().saturating_sub(self.checkpointed.get()) as f64);
         self.shared.ring_all();
         published.send_replace(committed.published);
         self.forget_keys(committed.published.now_limit);
@@ -204,6 +236,7 @@ impl<L: Log, S: Store> Work<L, S> {
     /// Nothing more becomes durable. What is under way ends as it may.
     fn latch(&mut self) {
         self.latched = true;
+        self.checkpoints.refuse(&Err(Fault::LogFailed));
         self.shared.fail();
     }
 
@@ -308,10 +341,12 @@ impl<L: Log, S: Store> Work<L, S> {
             self.checkpoint_ended(ended);
         }
         let pending = self.store.pending_bytes();
-        if pending < self.settings.checkpoint_bytes || self.checkpoints.is_running() {
+        let is_due = pending >= self.settings.checkpoint_bytes || self.checkpoints.is_asked();
+        if !is_due || self.checkpoints.is_running() {
             return;
         }
         if self.store_failed {
+            self.checkpoints.refuse(&Ok(StoreError::Failed("it failed before".into())));
             // Memory is bounded, so this is where it ends: an opening makes the store anew.
             if pending >= 2 * self.settings.checkpoint_bytes && !self.latched {
                 self.latch();
@@ -351,10 +386,14 @@ impl<L: Log, S: Store> Work<L, S> {
         self.is_starved = matches!(ended, Err(StoreError::Full(_)));
         self.starved_at = self.is_starved.then(Instant::now);
         match ended {
-            Ok(position) => self.checkpointed = position,
+            Ok(position) => {
+                (self.checkpointed, self.has_checkpointed) = (position, true);
+                self.checkpoints.brought(position);
+            }
             // What was frozen is part of the next one.
             Err(StoreError::Full(why)) => {
                 tracing::warn!(why, "the disk has no room for a checkpoint");
+                self.checkpoints.refuse(&Ok(StoreError::Full(why)));
             }
             Err(error) => self.store_has_failed(&error),
         }
@@ -369,5 +408,6 @@ impl<L: Log, S: Store> Work<L, S> {
         if !core::mem::replace(&mut self.store_failed, true) {
             tracing::error!(%error, "the store takes no further checkpoint");
         }
+        self.checkpoints.refuse(&Ok(error.clone()));
     }
 }

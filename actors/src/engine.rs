@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use quipu_core::commit::{Committer, Published};
 use quipu_core::log::Log;
 use quipu_core::machine::Registry;
 use quipu_core::shard::{Config, ENTRY_BYTES_MAX, Shard};
-use quipu_core::store::Store;
-use quipu_core::words::Epoch;
+use quipu_core::store::{Store, StoreError};
+use quipu_core::words::{Epoch, Fault, Position};
 use quipu_sync::{Doorbell, Gate, Inbox, Sequencer, Watermark};
 use tokio::sync::{oneshot, watch};
 
@@ -126,6 +126,7 @@ impl<L: Log + Send + 'static, S: Store + Send + 'static> Engine<L, S> {
             starved_at: None,
             keys_from: 0,
             checkpointed: store.position(),
+            has_checkpointed: false,
             log,
             store,
         };
@@ -189,24 +190,48 @@ impl<L: Log + Send + 'static, S: Store + Send + 'static> Engine<L, S> {
     }
 
     /// Has something done with log and store, between two frames. It holds every answer up for as
-    /// long as it takes. `None` where the committer has ended, or `act` panicked. The order is
-    /// given at once, and the future outlives the engine.
+    /// long as it takes. [`Fault::Stopping`] where the committer has ended, or `act` panicked;
+    /// [`Fault::Overloaded`] where many orders wait already, and nothing is done. The order is given
+    /// at once, and the future outlives the engine.
     pub fn order<T: Send + 'static, F>(
         &self,
         act: F,
-    ) -> impl Future<Output = Option<T>> + Send + use<T, F, L, S>
+    ) -> impl Future<Output = Result<T, Fault>> + Send + use<T, F, L, S>
     where
         F: FnOnce(&mut L, &mut S) -> T + Send + 'static,
     {
         let (tell, done) = oneshot::channel();
-        let order: Order<L, S> = Box::new(move |log, store| {
+        let given = self.give(Order::Act(Box::new(move |log, store| {
             drop(tell.send(act(log, store)));
-        });
-        let is_given = self.orders.try_send(order).is_ok();
-        if is_given {
-            self.shared.nudge();
+        })));
+        async move {
+            given?;
+            done.await.map_err(|_| Fault::Stopping)
         }
-        async move { if is_given { done.await.ok() } else { None } }
+    }
+
+    /// Brings the store durably to all that is durable now, beside what goes on: where a checkpoint
+    /// is under way already, it is the next one that counts. Gives the position up to which the
+    /// store is durable then, or why it could not be brought there, in which case the log has
+    /// everything all the same. A ledger that has failed makes none: [`Fault::LogFailed`].
+    pub fn checkpoint(
+        &self,
+    ) -> impl Future<Output = Result<Result<Position, StoreError>, Fault>> + Send + use<L, S> {
+        let (tell, done) = oneshot::channel();
+        let given = self.give(Order::Checkpoint(tell));
+        async move {
+            given?;
+            done.await.unwrap_or(Err(Fault::Stopping))
+        }
+    }
+
+    fn give(&self, order: Order<L, S>) -> Result<(), Fault> {
+        self.orders.try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => Fault::Overloaded,
+            TrySendError::Disconnected(_) => Fault::Stopping,
+        })?;
+        self.shared.nudge();
+        Ok(())
     }
 
     /// Stops: lets nothing in any more, answers all that was let in, says on the log that all of

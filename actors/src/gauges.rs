@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use quipu_core::machine::Registry;
 use quipu_core::shard::{Ask, Reply, Shard};
-use quipu_core::words::Kind;
+use quipu_core::words::{Code, Kind};
 
 /// What the committer and the engine as a whole measure.
 pub(crate) struct Gauges {
     pub(crate) commit_seconds: Histogram,
     pub(crate) commit_events: Histogram,
+    pub(crate) sync_seconds: Histogram,
     pub(crate) log_bytes: Counter,
     pub(crate) ring_events: Gauge,
     pub(crate) checkpoint_seconds: Histogram,
@@ -26,6 +27,7 @@ impl Gauges {
         let gauges = Self {
             commit_seconds: histogram!("quipu_commit_seconds"),
             commit_events: histogram!("quipu_commit_events"),
+            sync_seconds: histogram!("quipu_sync_seconds"),
             log_bytes: counter!("quipu_log_bytes"),
             ring_events: gauge!("quipu_ring_events"),
             checkpoint_seconds: histogram!("quipu_checkpoint_seconds"),
@@ -46,13 +48,20 @@ pub(crate) struct Counts {
     registry: Registry,
     /// By kind, then by operation.
     operations: Vec<Vec<Option<Outcomes>>>,
-    replayed: Counter,
+    keyed: Keyed,
     seconds: Histogram,
     queue: Gauge,
     streams: Gauge,
     memory: Gauge,
     filters: Gauge,
     shown: Option<Instant>,
+}
+
+/// What became of asks under a key.
+struct Keyed {
+    first: Counter,
+    replayed: Counter,
+    reused: Counter,
 }
 
 struct Outcomes {
@@ -66,6 +75,7 @@ struct Outcomes {
 pub(crate) struct Operation {
     kind: u8,
     number: u8,
+    has_key: bool,
 }
 
 /// Operations that no machine has; those of machines are counted from 1.
@@ -81,7 +91,11 @@ impl Counts {
         Self {
             registry,
             operations: Vec::new(),
-            replayed: counter!("quipu_idempotency_total", "result" => "replayed"),
+            keyed: Keyed {
+                first: counter!("quipu_idempotency_total", "result" => "first"),
+                replayed: counter!("quipu_idempotency_total", "result" => "replayed"),
+                reused: counter!("quipu_idempotency_total", "result" => "reused"),
+            },
             seconds: histogram!("quipu_operation_seconds"),
             queue: gauge!("quipu_shard_queue", "shard" => of.clone()),
             streams: gauge!("quipu_streams_resident", "shard" => of.clone()),
@@ -93,6 +107,7 @@ impl Counts {
 
     /// The operation that an ask is counted as.
     pub(crate) fn operation(&mut self, ask: &Ask) -> Operation {
+        let has_key = matches!(ask, Ask::Command(_, Some(_)) | Ask::Transaction(_, Some(_)));
         let (kind, number, name) = match ask {
             Ask::Command(leg, _) => {
                 (leg.stream.kind.get(), leg.command.operation(), leg.command.name())
@@ -116,7 +131,7 @@ impl Counts {
             let (done, refused) = (counter("done"), counter("refused"));
             of_kind[at] = Some(Outcomes { done, refused, failed: counter("failed") });
         }
-        Operation { kind, number }
+        Operation { kind, number, has_key }
     }
 
     /// Counts an answer.
@@ -124,15 +139,20 @@ impl Counts {
         let outcomes = self.operations.get(usize::from(of.kind));
         let outcomes = outcomes.and_then(|all| all.get(usize::from(of.number))?.as_ref());
         let Some(outcomes) = outcomes else { return };
-        let (counter, replayed) = match reply {
-            Reply::Done(outcome) => (&outcomes.done, outcome.replayed),
-            Reply::Refused(refused) => (&outcomes.refused, refused.replayed),
-            Reply::Failed(_) => (&outcomes.failed, false),
+        let Keyed { first, replayed, reused } = &self.keyed;
+        let either = |is_replayed| if is_replayed { replayed } else { first };
+        let (counter, keyed) = match reply {
+            Reply::Done(outcome) => (&outcomes.done, Some(either(outcome.replayed))),
+            Reply::Refused(refused) if refused.refusal.code == Code::IdempotencyKeyReused => {
+                (&outcomes.refused, Some(reused))
+            }
+            Reply::Refused(refused) => (&outcomes.refused, Some(either(refused.replayed))),
+            Reply::Failed(_) => (&outcomes.failed, None),
         };
         counter.increment(1);
         self.seconds.record(took);
-        if replayed {
-            self.replayed.increment(1);
+        if let Some(keyed) = keyed.filter(|_| of.has_key) {
+            keyed.increment(1);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, header};
-use quipu_ledger::access::{KeyHash, Live, Scopes};
+use quipu_ledger::access::{AccessKey, KeyHash, Live, Scopes, View};
 use quipu_ledger::words::Id;
 use quipu_ledger::{Book, Ledger};
 
@@ -110,6 +110,12 @@ impl Callers {
         known.by_hash.insert(key.hash, caller);
     }
 
+    /// From now on this key, which was made just now, is known.
+    pub(crate) fn made(&self, ledger: &Ledger, key: &AccessKey, view: &View) {
+        let View { id, book, scopes, .. } = view.clone();
+        self.add(ledger, &Live { hash: key.hash(), id, book, scopes });
+    }
+
     /// A key was made at some time, so that one is asked for.
     pub(crate) fn close(&self) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).is_closed = true;
@@ -127,6 +133,11 @@ impl Callers {
     pub(crate) fn is_open(&self) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         self.anyone.is_some() && !known.is_closed
+    }
+
+    /// Whether a key was ever made.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).is_closed
     }
 
     /// Who asks.

@@ -9,21 +9,26 @@
 //! | `request`, `reply`, `problem` | a request's words; a success; why there is none |
 //! | `wire`, `shown`, `list` | words, bodies and pages in JSON |
 //! | `document` | OpenAPI and the page that shows it |
+//! | [`metrics`], [`secrets`] | what Prometheus reads; what only a payout's worker is told |
 //!
 //! It knows the ledger through its library, and nothing of how that keeps anything.
 
 mod caller;
+mod document;
 mod entrance;
 mod list;
+pub mod metrics;
 mod problem;
 mod reply;
 mod request;
 mod route;
 mod routes;
+pub mod secrets;
 pub mod server;
 mod shown;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -33,6 +38,8 @@ use tokio::sync::Semaphore;
 
 use crate::caller::Callers;
 use crate::entrance::Meter;
+use crate::metrics::Metrics;
+use crate::secrets::Secrets;
 
 /// What the bodies of requests may take of memory, all together.
 const BODIES_MAX: usize = 256 << 20;
@@ -41,6 +48,12 @@ const BODIES_MAX: usize = 256 << 20;
 pub struct Api {
     ledger: Ledger,
     callers: Callers,
+    /// The OpenAPI document.
+    document: String,
+    metrics: Option<Metrics>,
+    secrets: Option<Secrets>,
+    /// The folder that backups go into.
+    backups: PathBuf,
     /// Bytes that bodies may still take.
     bodies: Semaphore,
     is_stopping: AtomicBool,
@@ -51,10 +64,23 @@ pub struct Api {
     requests: AtomicU64,
 }
 
+/// What a server may do beside its ledger.
+pub struct Settings {
+    /// Whether only this machine reaches it: then, while no key was made, whoever asks may do
+    /// everything, in the book `default`.
+    pub is_loopback: bool,
+    /// What `/metrics` shows.
+    pub metrics: Option<Metrics>,
+    /// What encrypts the secrets of withdrawals. Without, none is taken.
+    pub secrets: Option<Secrets>,
+    /// The folder that backups go into, which is not that of the ledger.
+    pub backups: PathBuf,
+}
+
 impl Api {
-    /// Over an open ledger. `is_loopback` says that only this machine reaches it: then, while no
-    /// key was made, whoever asks may do everything in the book `default`.
-    pub async fn new(ledger: Ledger, is_loopback: bool) -> Result<Arc<Self>, Error> {
+    /// Over an open ledger.
+    pub async fn new(ledger: Ledger, settings: Settings) -> Result<Arc<Self>, Error> {
+        let Settings { is_loopback, metrics, secrets, backups } = settings;
         let callers = Callers::new(&ledger, is_loopback);
         let keys = ledger.access().load().await?;
         for key in &keys.live {
@@ -68,6 +94,10 @@ impl Api {
         Ok(Arc::new(Self {
             ledger,
             callers,
+            document: document::document(&routes::all()),
+            metrics,
+            secrets,
+            backups,
             bodies: Semaphore::new(BODIES_MAX),
             is_stopping: AtomicBool::new(false),
             astray: Meter::new(&Method::OPTIONS, "none"),
@@ -80,6 +110,12 @@ impl Api {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.callers.is_open()
+    }
+
+    /// Whether a key was ever made.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        self.callers.has_keys()
     }
 
     /// From now on nothing more is let in; what was let in is answered.

@@ -2,6 +2,7 @@
 
 use quipu_ledger::call::Seen;
 use quipu_ledger::list::{Cursor, Listed};
+use quipu_ledger::words::Id;
 use quipu_ledger::{Error, List, Snapshot};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -57,16 +58,14 @@ impl Place {
     /// Takes `limit` and `cursor` out of a query. What else it says are the filters, which the
     /// cursor is bound to.
     pub(crate) fn of(cx: &Cx, query: &mut Query) -> Result<Self, Problem> {
+        let book = cx.caller.book().ok().map_or(Ok(""), |book| book.name().map(Id::as_str))?;
         let limit = query.get::<usize>("limit")?.unwrap_or(LIMIT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(Problem::malformed(format!("limit: it is 1 to {LIMIT_MAX}")));
         }
         let cursor = query.text("cursor");
         let mut hash = blake3::Hasher::new();
-        for part in [cx.route, cx.book()?.name()?.as_str()]
-            .into_iter()
-            .chain(cx.places.iter().map(String::as_str))
-        {
+        for part in [cx.route, book].into_iter().chain(cx.places.iter().map(String::as_str)) {
             hash.update(part.as_bytes()).update(&[0]);
         }
         query.bind(&mut hash);
@@ -104,21 +103,24 @@ impl Place {
             list = list.after(&Cursor::from_bytes(after));
         }
         let mut page = Page { data: Vec::new(), next: None };
-        let mut is_full = false;
-        // A filter that no index knows looks at a bounded number of rows a page.
-        for _ in 0..self.limit {
+        let mut has_ended = false;
+        // A filter that no index knows looks at a bounded number of rows a page, so that the page
+        // may have few rows, or none, and others behind it.
+        for _ in 0..LIMIT_MAX {
+            if page.data.len() == self.limit {
+                break;
+            }
             let Some(Seen { value, version, at, position }) =
                 list.next().await.map_err(cursor_or)?
             else {
-                is_full = false;
+                has_ended = true;
                 break;
             };
-            is_full = true;
-            let told = Told { position, at, version, changed: false };
+            let told = Told { position, at, version };
             page.data.extend(show(value, &told));
         }
         let cursor = list.cursor();
-        if is_full && list.next().await?.is_some() {
+        if !has_ended && list.next().await?.is_some() {
             page.next = Some(self.cursor(cursor.as_bytes()));
         }
         let position = list.snapshot().map(Snapshot::position);
@@ -133,7 +135,7 @@ impl Place {
 /// A cursor that its list cannot read is no cursor of this list.
 fn cursor_or(error: Error) -> Problem {
     match error {
-        Error::Malformed(why) if why.contains("cursor") => Problem::bad_cursor(),
+        Error::Malformed(why) if why.starts_with("the cursor ") => Problem::bad_cursor(),
         error => error.into(),
     }
 }

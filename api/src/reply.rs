@@ -30,8 +30,6 @@ pub(crate) struct Headers {
     pub(crate) version: Option<Version>,
     /// Whether it was answered before.
     pub(crate) replayed: bool,
-    /// Where to look from now on.
-    pub(crate) location: Option<String>,
 }
 
 impl Reply {
@@ -53,11 +51,6 @@ impl Reply {
 
     pub(crate) fn version(mut self, version: Version) -> Self {
         self.headers.version = Some(version);
-        self
-    }
-
-    pub(crate) fn location(mut self, path: String) -> Self {
-        self.headers.location = Some(path);
         self
     }
 
@@ -86,9 +79,6 @@ impl Headers {
         }
         if self.replayed {
             headers.insert(REPLAYED, HeaderValue::from_static("true"));
-        }
-        if let Some(location) = self.location.and_then(|path| HeaderValue::from_str(&path).ok()) {
-            headers.insert(header::LOCATION, location);
         }
         response
     }

@@ -49,6 +49,13 @@ impl Default for Limits {
     }
 }
 
+/// Says on this listener that the ledger is starting, for as long as it is awaited.
+pub async fn starting(listener: &TcpListener, limits: &Limits) {
+    // To drop this drops its connections, whose clients ask again.
+    let never = core::future::pending();
+    take(listener, &entrance::starting(), limits, never).await;
+}
+
 /// Answers on this listener until `stop` is there, and then whatever was let in before. It runs on
 /// the thread that awaits it, within a `LocalSet` of tokio or a system of actix.
 pub async fn serve(
@@ -58,6 +65,23 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let router = entrance::router(Arc::clone(&api), routes::all());
+    let (mut connections, stopped) = take(&listener, &router, limits, stop).await;
+    drop(listener);
+    api.stop();
+    stopped.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.drain_time, all).await.is_err() {
+        tracing::warn!("connections were cut off that did not end in time");
+    }
+}
+
+/// Takes connections until `stop` is there. Gives those that go on, and what tells them to end.
+async fn take(
+    listener: &TcpListener,
+    router: &Router,
+    limits: &Limits,
+    stop: impl Future<Output = ()>,
+) -> (JoinSet<()>, watch::Sender<bool>) {
     let http = Rc::new(http(limits));
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let (stopped, stopping) = watch::channel(false);
@@ -67,7 +91,7 @@ pub async fn serve(
         tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = accept(&listener, &places) => {
+            accepted = accept(listener, &places) => {
                 let Some((stream, place)) = accepted else { continue };
                 let work = talk(Rc::clone(&http), stream, router.clone(), stopping.clone(), place);
                 connections.spawn_local(work);
@@ -75,13 +99,7 @@ pub async fn serve(
             Some(_) = connections.join_next() => {}
         }
     }
-    drop(listener);
-    api.stop();
-    stopped.send_replace(true);
-    let all = async { while connections.join_next().await.is_some() {} };
-    if timeout(limits.drain_time, all).await.is_err() {
-        tracing::warn!("connections were cut off that did not end in time");
-    }
+    (connections, stopped)
 }
 
 fn http(limits: &Limits) -> http1::Builder {

@@ -92,6 +92,12 @@ impl Scopes {
         (Self::OPERATOR, "operator"),
     ];
 
+    /// These and those: what `|` gives, for constants.
+    #[must_use]
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// Whether all of these are among them.
     #[must_use]
     pub const fn has(self, others: Self) -> bool {

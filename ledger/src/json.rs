@@ -2,6 +2,8 @@
 //!
 //! A value is kept as the caller spelled it, so nothing here makes one.
 
+use std::collections::HashSet;
+
 /// The deepest nesting.
 const DEPTH_MAX: usize = 128;
 
@@ -10,22 +12,23 @@ const DEPTH_MAX: usize = 128;
 /// and what is no object has no fields. Of a name that comes twice, the last one counts.
 pub(crate) fn fields(text: &str) -> Result<Vec<(String, String)>, &'static str> {
     let mut reader = Reader { bytes: text.as_bytes(), text, at: 0 };
-    let mut fields: Vec<(String, String)> = Vec::new();
+    let mut fields: Vec<(String, Option<String>)> = Vec::new();
     reader.blanks();
     if reader.peek() == Some(b'{') {
-        reader.object(1, &mut |name, value| {
-            fields.retain(|(other, _)| *other != name);
-            fields.extend(value.map(|value| (name, value)));
-        })?;
+        reader.object(1, &mut |name, value| fields.push((name, value)))?;
     } else {
         reader.value(1)?;
     }
     reader.blanks();
-    if reader.at == reader.bytes.len() {
-        Ok(fields)
-    } else {
-        Err("something follows the JSON value")
+    if reader.at != reader.bytes.len() {
+        return Err("something follows the JSON value");
     }
+    // A value can have ten thousand fields, so none is looked for among the others.
+    let mut names = HashSet::with_capacity(fields.len());
+    let is_last: Vec<bool> = fields.iter().rev().map(|(name, _)| names.insert(name)).collect();
+    let is_last = is_last.into_iter().rev().collect::<Vec<bool>>();
+    let kept = fields.into_iter().zip(is_last).filter(|(_, is_last)| *is_last);
+    Ok(kept.filter_map(|((name, value), _)| Some((name, value?))).collect())
 }
 
 struct Reader<'a> {

@@ -28,6 +28,7 @@ mod log;
 pub mod machine;
 mod made;
 pub mod manifest;
+pub mod measured;
 pub mod outcome;
 mod overlay;
 pub mod proof;

@@ -1,5 +1,6 @@
 //! The log of a ledger, in files or in redb.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use quipu_core::disk::Disk;
@@ -57,6 +58,10 @@ impl<D: Disk> Log for AnyLog<D> {
 
     fn wait(&mut self) -> Option<Finish> {
         self.log_mut().wait()
+    }
+
+    fn synced(&mut self) -> Option<Duration> {
+        self.log_mut().synced()
     }
 
     fn reader(&self) -> Arc<dyn Reader + Send + Sync> {

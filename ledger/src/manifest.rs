@@ -38,6 +38,13 @@ const MAGIC: [u8; 8] = *b"QUIPULED";
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct LedgerId(pub [u8; 16]);
 
+impl core::fmt::Display for LedgerId {
+    /// 32 hex digits.
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
+}
+
 /// What keeps a ledger's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogKind {

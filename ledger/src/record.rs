@@ -1,21 +1,24 @@
 //! Records: JSON values under the keys of a collection.
 
+use core::future::IntoFuture;
+use core::ops::Deref;
+
 use quipu_core::machine::{Command as AnyCommand, ItemKey, Machine};
 use quipu_core::machines::collection;
 use quipu_core::machines::record as machine;
 use quipu_core::machines::record::{Command, Item, VALUE_LEN_MAX};
 use quipu_core::records::Corrupt;
 use quipu_core::shard::{Ask, Reading};
-use quipu_core::words::{Code, Fact, Id, Name, Timestamp};
+use quipu_core::words::{Code, Fact, Id, Name, Position, Timestamp, Version};
 
 use crate::blocking;
 use crate::book::Book;
-use crate::call::{Asked, Call, Order, Read};
+use crate::call::{Asked, Call, Order, Read, Seen, Soon};
 use crate::error::Error;
 use crate::history::History;
 use crate::json;
 use crate::list::List;
-use crate::outcome::{Outcome, Refused, Told};
+use crate::outcome::{Done, Outcome, Refused, Told};
 use crate::shown::{Kind, Parts, Shown};
 use crate::words::Given;
 
@@ -104,9 +107,9 @@ impl Record {
     /// retry under a key has to spell it the same.
     pub fn put(&self, value: impl Into<String>) -> Call<Stored, Putting> {
         let value = value.into();
-        let fields = match json::fields(&value) {
-            _ if value.len() > VALUE_LEN_MAX => Err("the text of a record is at most 64 KiB long"),
-            fields => fields,
+        let fields = match value.len() {
+            0..=VALUE_LEN_MAX => json::fields(&value),
+            _ => Err("the text of a record is at most 64 KiB long"),
         };
         let asked = self.id.clone().and_then(|id| {
             let fields = fields.map_err(Error::form)?;
@@ -264,38 +267,10 @@ impl Collection {
 
     /// Says which top-level fields are indexed, while no record is in it: `wrong_state` where one
     /// is, or is put meanwhile. The same definition again changes nothing.
-    pub async fn define<F: Given<Id>>(
-        &self,
-        fields: impl IntoIterator<Item = F>,
-    ) -> Result<Outcome<CollectionView>, Error> {
-        let fields = fields.into_iter().map(Given::word).collect::<Result<Vec<Id>, Error>>()?;
-        let seen = self.get().await?;
-        let is_same = seen.as_ref().is_some_and(|seen| seen.is_defined && seen.indexes == fields);
-        let define = self.call(collection::Command::Define { indexes: fields });
-        // Where there is none, no record was ever put.
-        if seen.is_none() || is_same {
-            return define.await;
-        }
-        // It does not know its records. So uses are noted from here on, and refuse the definition;
-        // and what was put before is looked for.
-        let reset = match self.call(collection::Command::Reset).await? {
-            Outcome::Refused(refused) => return Ok(Outcome::Refused(refused)),
-            Outcome::Done(reset) => reset,
-        };
-        if self.records().next().await?.is_none() {
-            return define.await;
-        }
-        let (code, fact, leg, replayed) = (Code::WrongState, Fact::None, None, false);
-        let (position, at, version) = (reset.position, reset.at, reset.version);
-        Ok(Outcome::Refused(Refused { code, fact, leg, position, at, version, replayed }))
-    }
-
-    /// The same on a thread that no runtime runs its tasks on.
-    pub fn define_blocking<F: Given<Id>>(
-        &self,
-        fields: impl IntoIterator<Item = F>,
-    ) -> Result<Outcome<CollectionView>, Error> {
-        blocking::wait(self.define(fields))
+    pub fn define<F: Given<Id>>(&self, fields: impl IntoIterator<Item = F>) -> Define {
+        let fields = fields.into_iter().map(Given::word).collect();
+        let (collection, key) = (self.clone(), None);
+        Define { collection, fields, key, if_version: None, must_be_absent: false }
     }
 
     /// Reads it.
@@ -305,9 +280,118 @@ impl Collection {
         })
     }
 
-    fn call(&self, command: collection::Command) -> Call<CollectionView> {
+    fn call(&self, command: collection::Command) -> Call<Defined> {
         Call::new::<collection::Collection>(&self.book, self.id.clone(), Ok(command), |shown| {
-            shown.view::<collection::Collection>()
+            let (number, stamp, _) = shown.head::<collection::Collection>()?;
+            let created = stamp.version.get() == number.get();
+            Ok(Defined { collection: shown.view::<collection::Collection>()?, created })
         })
     }
+}
+
+/// A collection that was just defined. It reads like the collection itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Defined {
+    /// The collection since then.
+    pub collection: CollectionView,
+    /// Whether there was none before, so that its definition has made it.
+    pub created: bool,
+}
+
+impl Deref for Defined {
+    type Target = CollectionView;
+
+    fn deref(&self) -> &CollectionView {
+        &self.collection
+    }
+}
+
+/// A definition that is ready to be made: see [`Collection::define`].
+#[must_use = "nothing is defined before it is awaited, or waited for"]
+pub struct Define {
+    collection: Collection,
+    fields: Result<Vec<Id>, Error>,
+    key: Option<String>,
+    if_version: Option<Version>,
+    must_be_absent: bool,
+}
+
+impl Define {
+    /// Makes it safe to repeat; see [`Call::key`]. That records are in the collection is not kept
+    /// with the key, so that the same definition can be asked for again once they are gone.
+    pub fn key(mut self, key: impl AsRef<str>) -> Self {
+        self.key = Some(key.as_ref().to_owned());
+        self
+    }
+
+    /// Only while the collection is at this version; else it is refused with `version_mismatch`.
+    pub fn if_version(mut self, version: impl Given<Position>) -> Self {
+        match version.word() {
+            Ok(version) => self.if_version = Some(version),
+            Err(error) => self.fields = self.fields.and(Err(error)),
+        }
+        self
+    }
+
+    /// Only where there is none when it is looked for; else `version_mismatch`.
+    pub fn if_absent(mut self) -> Self {
+        self.must_be_absent = true;
+        self
+    }
+
+    /// Makes it, and waits for its answer on this thread, which must not be one that a runtime
+    /// runs its tasks on.
+    pub fn wait(self) -> Result<Outcome<Defined>, Error> {
+        blocking::wait(self.make())
+    }
+
+    async fn make(self) -> Result<Outcome<Defined>, Error> {
+        let Self { collection, fields, key, if_version, must_be_absent } = self;
+        let fields = fields?;
+        let seen = collection.get().await?;
+        let is_same = seen.as_ref().is_some_and(|seen| seen.is_defined && seen.indexes == fields);
+        let under_version = |call: Call<Defined>| match if_version {
+            Some(version) => call.if_version(version),
+            None => call,
+        };
+        let mut define = collection.call(collection::Command::Define { indexes: fields });
+        if let Some(key) = key {
+            define = define.key(key);
+        }
+        if let Some(seen) = seen.as_ref().filter(|_| must_be_absent) {
+            return Ok(refused(Code::VersionMismatch, Fact::Version(seen.version), seen));
+        }
+        // Where there is none, no record was ever put.
+        if seen.is_none() || is_same {
+            return under_version(define).await;
+        }
+        // It does not know its records. So uses are noted from here on, and refuse the definition;
+        // and what was put before is looked for.
+        let reset = match under_version(collection.call(collection::Command::Reset)).await? {
+            Outcome::Refused(refused) => return Ok(Outcome::Refused(refused)),
+            Outcome::Done(reset) => reset,
+        };
+        if collection.records().next().await?.is_none() {
+            return define.await;
+        }
+        let Done { value, position, at, version, .. } = reset;
+        let reset = Seen { value: value.collection, version, at, position };
+        Ok(refused(Code::WrongState, Fact::None, &reset))
+    }
+}
+
+impl IntoFuture for Define {
+    type Output = Result<Outcome<Defined>, Error>;
+    type IntoFuture = Soon<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.make())
+    }
+}
+
+/// A refusal for what was seen.
+fn refused(code: Code, fact: Fact, seen: &Seen<CollectionView>) -> Outcome<Defined> {
+    let (leg, replayed) = (None, false);
+    let Seen { position, at, version, .. } = *seen;
+    Outcome::Refused(Refused { code, fact, leg, position, at, version, replayed })
 }

@@ -14,6 +14,7 @@ use crate::book::Book;
 use crate::call::{Seen, Soon};
 use crate::error::Error;
 use crate::shown::Rows;
+use crate::ticket;
 use crate::words::Given;
 
 /// How many tickets are looked at that share the hash of a token. One does, unless somebody has
@@ -102,6 +103,23 @@ pub struct View {
     pub reason: Option<String>,
 }
 
+impl View {
+    /// What its token says of a ticket; none where it was never claimed.
+    #[must_use]
+    pub fn of(ticket: ticket::View) -> Option<Self> {
+        let claim = ticket.claim?;
+        Some(Self {
+            active: ticket.revoked_at.is_none(),
+            ticket: ticket.id,
+            amount: ticket.amount,
+            asset: ticket.asset,
+            claimed_at: claim.at,
+            revoked_at: ticket.revoked_at,
+            reason: ticket.reason,
+        })
+    }
+}
+
 /// A token that is to be looked up: see [`Book::introspect`](crate::Book::introspect). Nobody's
 /// token is `None`.
 #[must_use = "nothing is looked up before it is awaited, or waited for"]
@@ -142,17 +160,7 @@ impl Introspection {
         let Some(id) = found.await?? else { return Ok(None) };
         let Some(seen) = book.ticket(id).get().await? else { return Ok(None) };
         let Seen { value, version, at, position } = seen;
-        let Some(claim) = value.claim else { return Ok(None) };
-        let value = View {
-            active: value.revoked_at.is_none(),
-            ticket: value.id,
-            amount: value.amount,
-            asset: value.asset,
-            claimed_at: claim.at,
-            revoked_at: value.revoked_at,
-            reason: value.reason,
-        };
-        Ok(Some(Seen { value, version, at, position }))
+        Ok(View::of(value).map(|value| Seen { value, version, at, position }))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use quipu_core::disk::{AlignedBytes, Disk, File};
 use quipu_core::log::{Anchor, Finish, Frame, Log, LogError, Reader, ReadsFrom};
@@ -543,6 +544,10 @@ impl<D: Disk> Log for FileLog<D> {
             return Some(self.wait_for_oldest());
         }
         self.finish()
+    }
+
+    fn synced(&mut self) -> Option<Duration> {
+        self.writer.synced()
     }
 
     fn room(&self) -> u64 {

@@ -4,13 +4,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use quipu_core::disk::{AlignedBytes, DiskError, File};
+use quipu_core::disk::{AlignedBytes, File};
 use quipu_core::log::Finish;
 
 /// How many frames may be under way where a thread writes them: one is written, and the next one
 /// lies ready, so that the thread goes on without waiting for anybody.
 pub(crate) const DEPTH: usize = 2;
+
+/// How many durations of syncs are kept for whoever asks.
+const SYNCED_MAX: usize = 16;
 
 /// Writes frames, one after the other.
 pub(crate) struct Writer<F> {
@@ -25,13 +29,18 @@ pub(crate) struct Writer<F> {
     beside: usize,
     /// How frames ended, those of which nobody has asked yet.
     ended: VecDeque<Finish>,
+    /// How long syncs took of which nobody has asked yet, the newest ones.
+    synced: VecDeque<Duration>,
 }
 
 struct Thread<F> {
     jobs: Option<SyncSender<Job<F>>>,
-    done: Receiver<(AlignedBytes, Finish)>,
+    done: Receiver<(AlignedBytes, Written)>,
     handle: Option<JoinHandle<()>>,
 }
+
+/// How a frame ended, and how long its sync took, if it came to that.
+type Written = (Finish, Option<Duration>);
 
 struct Job<F> {
     file: Arc<F>,
@@ -48,6 +57,7 @@ impl<F: File> Writer<F> {
             thread: None,
             beside: 0,
             ended: VecDeque::with_capacity(DEPTH),
+            synced: VecDeque::with_capacity(SYNCED_MAX),
         }
     }
 
@@ -65,7 +75,8 @@ impl<F: File> Writer<F> {
     pub(crate) fn begin(&mut self, file: &Arc<F>, offset: u64) {
         let is_small = self.beside_bytes.is_none_or(|least| self.buffer.len() < least);
         if is_small && self.beside == 0 {
-            self.ended.push_back(write(&**file, offset, &self.buffer));
+            let finish = self.note(write(&**file, offset, &self.buffer));
+            self.ended.push_back(finish);
             return;
         }
         let thread = self.thread.get_or_insert_with(Thread::start);
@@ -110,9 +121,23 @@ impl<F: File> Writer<F> {
         self.ended.push_back(finish);
     }
 
-    fn take(&mut self, (bytes, finish): (AlignedBytes, Finish)) -> Finish {
+    /// How long a sync took that this was not told of yet.
+    pub(crate) fn synced(&mut self) -> Option<Duration> {
+        self.synced.pop_front()
+    }
+
+    fn take(&mut self, (bytes, written): (AlignedBytes, Written)) -> Finish {
         self.beside -= 1;
         self.spare = bytes;
+        self.note(written)
+    }
+
+    /// Keeps how long a sync took, for whoever asks.
+    fn note(&mut self, (finish, took): Written) -> Finish {
+        if self.synced.len() == SYNCED_MAX {
+            self.synced.pop_front();
+        }
+        self.synced.extend(took);
         finish
     }
 
@@ -124,10 +149,14 @@ impl<F: File> Writer<F> {
 }
 
 /// Writes and syncs. A failure is final, whichever of the two it was.
-fn write<F: File>(file: &F, offset: u64, bytes: &[u8]) -> Finish {
-    let written: Result<(), DiskError> =
-        file.write_direct(offset, bytes).and_then(|()| file.sync());
-    if written.is_ok() { Finish::Durable } else { Finish::Failed }
+fn write<F: File>(file: &F, offset: u64, bytes: &[u8]) -> Written {
+    if file.write_direct(offset, bytes).is_err() {
+        return (Finish::Failed, None);
+    }
+    let begun = Instant::now();
+    let synced = file.sync();
+    let finish = if synced.is_ok() { Finish::Durable } else { Finish::Failed };
+    (finish, Some(begun.elapsed()))
 }
 
 impl<F: File> Thread<F> {
@@ -135,12 +164,13 @@ impl<F: File> Thread<F> {
         let (jobs, todo) = sync_channel::<Job<F>>(DEPTH);
         let (tell, done) = sync_channel(DEPTH);
         let work = move || {
-            let mut before = Finish::Durable;
+            let mut before = (Finish::Durable, None);
             for Job { file, offset, bytes } in todo {
                 // What follows a frame that failed is not written at all.
-                if before == Finish::Durable {
-                    before = write(&*file, offset, &bytes);
-                }
+                before = match before.0 {
+                    Finish::Durable => write(&*file, offset, &bytes),
+                    failed => (failed, None),
+                };
                 if tell.send((bytes, before)).is_err() {
                     break;
                 }

@@ -210,6 +210,7 @@
 //! | [`balance`] | what came in, what went out and what is held, asset by asset |
 //! | [`machine`], [`stream`] | kinds of stream of a program's own, and the handle of one |
 //! | [`proof`] | a whole ledger on one thread, step by step: what to test an own machine with |
+//! | [`measured`] | what a ledger measures, and shows whatever recorder a program has |
 //! | [`clock`] | where time comes from |
 //! | [`words`] | ids, amounts, assets, positions, times, codes |
 //! | [`access`] | the keys that a server lets its callers in by |
@@ -222,6 +223,6 @@ pub use quipu_ledger::{
     List, LogKind, Manifest, OpenError, Options, Origin, Outcome, Read, Record, Refused, Seen,
     Snapshot, Source, Stream, Ticket, Token, Transaction, Verified, WhatToDo, access, account,
     backup, balance, batch, book, call, clock, create, drop, error, events, files, flow, history,
-    ledger, list, machine, manifest, open, outcome, proof, record, restore, snapshot, source,
-    stream, ticket, token, transaction, upgrade, verify, words,
+    ledger, list, machine, manifest, measured, open, outcome, proof, record, restore, snapshot,
+    source, stream, ticket, token, transaction, upgrade, verify, words,
 };

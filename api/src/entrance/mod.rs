@@ -21,7 +21,7 @@ use self::contained::contained;
 use crate::Api;
 use crate::caller::Needs;
 use crate::problem::{Kind, Problem};
-use crate::reply::REQUEST_ID;
+use crate::reply::{REQUEST_ID, Reply};
 use crate::request::{Cx, Said};
 use crate::route::{Answer, Route};
 
@@ -46,6 +46,18 @@ pub(crate) fn router(api: Arc<Api>, routes: Vec<Route>) -> Router {
         router = router.route(path, methods);
     }
     router.with_state(api)
+}
+
+/// What is answered before the ledger is open.
+pub(crate) fn starting() -> Router {
+    let early = |request: Request| async move {
+        if request.uri().path() == "/livez" {
+            return Reply::json(200, &serde_json::json!({ "status": "ok" }))
+                .into_response("starting");
+        }
+        Problem::new(Kind::STARTING, "the ledger is being opened").into_response("starting")
+    };
+    Router::new().fallback(early)
 }
 
 /// Carries out one request on its route.

@@ -131,6 +131,25 @@ impl Problem {
         self
     }
 
+    /// Where a rule of the stream has found it malformed, this is what it minds.
+    pub(crate) fn minds(mut self, detail: &str) -> Self {
+        // What was malformed before anything was asked rests on nothing, and says what it is.
+        if self.kind == Kind::of(Code::Malformed) && self.headers.position.is_some() {
+            detail.clone_into(&mut self.detail);
+        }
+        self
+    }
+
+    /// Where it says that there is no such thing: that no version of it is the one that was asked
+    /// for.
+    pub(crate) fn or_stale(mut self) -> Self {
+        if self.kind == Kind::of(Code::NotFound) {
+            self.kind = Kind::of(Code::VersionMismatch);
+            self.detail = "there is none, so it is not at this version".to_owned();
+        }
+        self
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.kind.status
     }
@@ -194,7 +213,7 @@ impl From<Refused> for Problem {
             Fact::Fence(fence) => facts.fence = Some(fence.get()),
         }
         let version = Some(version).filter(|version| *version != Version::ZERO);
-        let headers = Headers { position: Some(position), version, replayed, location: None };
+        let headers = Headers { position: Some(position), version, replayed };
         let kind = Kind::of(code);
         Self { kind, detail: kinds::detail(code, fact), leg, facts, headers }
     }

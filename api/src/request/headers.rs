@@ -1,11 +1,13 @@
 //! What the headers of a request say: its key, the version it is for.
 
 use axum::http::{HeaderMap, HeaderName, header};
-use quipu_ledger::words::Position;
+use quipu_ledger::words::{Position, Trace};
 
 use crate::problem::Problem;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+const TRACE: HeaderName = HeaderName::from_static("traceparent");
 
 /// The headers of a request.
 pub(crate) struct Said(pub(crate) HeaderMap);
@@ -48,6 +50,13 @@ impl Said {
             Some("*") => Ok(true),
             Some(_) => Err(Problem::malformed("If-None-Match: it takes a * and nothing else")),
         }
+    }
+
+    /// Which trace it is part of. One that is malformed is none, as the specification has it.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        let mut values = self.0.get_all(TRACE).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return None };
+        value.to_str().ok()?.trim().parse().ok()
     }
 
     /// A header that comes once at most.

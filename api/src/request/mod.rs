@@ -67,18 +67,22 @@ impl Cx {
 
     /// Makes a call, under the key and the version that the request names.
     pub(crate) async fn make<O: 'static>(&self, call: Call<Body, O>) -> Result<Reply, Problem> {
-        let call = self.under(call)?;
-        match call.await? {
+        Self::reply(self.under(call)?.await?)
+    }
+
+    /// The reply to a call that was made.
+    pub(crate) fn reply(outcome: Outcome<Body>) -> Result<Reply, Problem> {
+        match outcome {
             Outcome::Refused(refused) => Err(refused.into()),
             Outcome::Done(done) => {
                 let Done { value: body, position, at, version, replayed, changed } = done;
                 let (status, repeats) = (body.status(changed), body.repeats(changed));
-                let told = Told { position, at, version, changed };
+                let told = Told { position, at, version };
                 let mut out = Vec::with_capacity(512);
                 body.write(&told, &mut out);
                 let (position, version) = (Some(position), Some(version));
                 let replayed = replayed || repeats;
-                let headers = Headers { position, version, replayed, location: None };
+                let headers = Headers { position, version, replayed };
                 Ok(Reply { status, headers, body: out, content_type: JSON })
             }
         }
@@ -92,6 +96,9 @@ impl Cx {
         if let Some(version) = self.said.if_match()? {
             call = call.if_version(version);
         }
+        if let Some(trace) = self.said.trace() {
+            call = call.trace(trace);
+        }
         Ok(call)
     }
 
@@ -102,7 +109,7 @@ impl Cx {
         show: impl FnOnce(T, &Told) -> S,
     ) -> Result<Reply, Problem> {
         let Seen { value, version, at, position } = read.look().await??;
-        let told = Told { position, at, version, changed: false };
+        let told = Told { position, at, version };
         Ok(Reply::json(200, &show(value, &told)).at(position).version(version))
     }
 
@@ -112,8 +119,12 @@ impl Cx {
     }
 }
 
-/// Reads JSON. What is wrong is named with the place where it is.
+/// Reads a JSON object. What is wrong is named with the place where it is.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // A list of a struct's members in their order would do as well, and no client means that.
+    if body.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
+        return Err(Problem::malformed("the body: it has to be a JSON object"));
+    }
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }

@@ -1,6 +1,13 @@
 //! The routes, group by group.
 
 mod accounts;
+mod admin;
+mod drops;
+mod flows;
+mod operating;
+mod records;
+mod tickets;
+mod withdrawals;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +21,17 @@ use crate::shown::Body;
 
 /// All routes there are.
 pub(crate) fn all() -> Vec<Route> {
-    [accounts::routes()].into_iter().flatten().collect()
+    let groups = [
+        accounts::routes(),
+        withdrawals::routes(),
+        flows::routes(),
+        drops::routes(),
+        tickets::routes(),
+        records::routes(),
+        admin::routes(),
+        operating::routes(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 /// What may be made under an id, or without one.

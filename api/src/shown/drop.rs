@@ -133,17 +133,27 @@ pub(crate) struct TakenShown {
     claimed_at: Time,
     paid_from: Option<Text<Id>>,
     paid: Option<Text<Amount>>,
+    /// Where it was claimed; in the answer to a release, where that happened.
     position: u64,
+    /// When that was.
     at: Time,
+    /// The version of the drop.
     version: u64,
 }
 
 impl TakenShown {
+    /// A claim that was just released.
+    pub(crate) fn released(drop: Id, claim: ClaimView, told: &Told) -> Self {
+        let (position, at) = (told.position.get(), Time(told.at));
+        Self { position, at, ..Self::of(drop, claim, told) }
+    }
+
     pub(crate) fn of(drop: Id, claim: ClaimView, told: &Told) -> Self {
         let (paid_from, paid) = match claim.payment {
             Some(payment) => (Some(Text(payment.payer)), Some(Text(payment.amount))),
             None => (None, None),
         };
+        let position = claim.id.position('c').unwrap_or(told.position);
         Self {
             id: Text(claim.id),
             drop: Text(drop),
@@ -157,8 +167,8 @@ impl TakenShown {
             claimed_at: Time(claim.at),
             paid_from,
             paid,
-            position: told.position.get(),
-            at: Time(told.at),
+            position: position.get(),
+            at: Time(claim.at),
             version: told.version.get(),
         }
     }

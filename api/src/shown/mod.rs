@@ -32,8 +32,6 @@ pub(crate) struct Told {
     pub(crate) at: Timestamp,
     /// The version of the stream.
     pub(crate) version: Version,
-    /// Whether something happened, as against "it was so already".
-    pub(crate) changed: bool,
 }
 
 /// What an operation shows, and with which status.
@@ -49,6 +47,8 @@ enum Status {
     Created,
     /// Something has changed, or was read.
     Ok,
+    /// Something is new where something happened, and else it was so already.
+    New,
     /// Something is new where something happened. A repeat is told what the first was.
     Once,
 }
@@ -68,6 +68,14 @@ impl Body {
         Self::new(Status::Ok, show)
     }
 
+    /// Something that was put: new, or in the place of what was there before.
+    pub(crate) fn put<S: Serialize>(
+        is_new: bool,
+        show: impl FnOnce(&Told) -> S + Send + 'static,
+    ) -> Self {
+        Self::new(if is_new { Status::New } else { Status::Ok }, show)
+    }
+
     /// Something that happens once, whoever repeats it.
     pub(crate) fn once<S: Serialize>(show: impl FnOnce(&Told) -> S + Send + 'static) -> Self {
         Self::new(Status::Once, show)
@@ -77,8 +85,8 @@ impl Body {
     pub(crate) fn status(&self, changed: bool) -> u16 {
         match self.status {
             Status::Created => 201,
-            Status::Once if changed => 201,
-            Status::Once | Status::Ok => 200,
+            Status::New | Status::Once if changed => 201,
+            Status::New | Status::Once | Status::Ok => 200,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tickets, their claims and their tokens, as they are shown.
 
-use quipu_ledger::ticket::{Claim, Evidence, State, View};
+use quipu_ledger::source::View as Source;
+use quipu_ledger::ticket::{Claim, Evidence, Issued, State, View};
 use quipu_ledger::token::View as TokenView;
 use quipu_ledger::words::{Amount, Asset, Id};
 use schemars::JsonSchema;
@@ -21,8 +22,12 @@ pub(crate) struct TicketShown {
     asset: Option<Text<Asset>>,
     amount: Option<Text<Amount>>,
     reference: Option<Text<Id>>,
-    /// Other references that came for it. A list shows none.
-    evidence: Vec<EvidenceShown>,
+    /// How many other references came for it.
+    evidence_count: u64,
+    /// Other references that came for it, oldest first. Only where the ticket is read by its id,
+    /// and at most the 1,000 that come first in the order of their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Vec<EvidenceShown>>,
     claimant: Option<Text<Id>>,
     claimed_at: Option<Time>,
     revoked_at: Option<Time>,
@@ -60,7 +65,7 @@ impl EvidenceShown {
 }
 
 impl TicketShown {
-    pub(crate) fn of(view: View, evidence: Vec<EvidenceShown>, told: &Told) -> Self {
+    pub(crate) fn of(view: View, evidence: Option<Vec<EvidenceShown>>, told: &Told) -> Self {
         let (claimant, claimed_at) = match view.claim {
             Some(claim) => (Some(Text(claim.claimant)), Some(Time(claim.at))),
             None => (None, None),
@@ -77,6 +82,7 @@ impl TicketShown {
             asset: view.asset.map(Text),
             amount: view.amount.map(Text),
             reference: view.reference.map(Text),
+            evidence_count: view.evidence,
             evidence,
             claimant,
             claimed_at,
@@ -108,7 +114,8 @@ pub(crate) struct ClaimShown {
 }
 
 impl ClaimShown {
-    pub(crate) fn of(claim: Claim, told: &Told) -> Self {
+    /// It says what it said when it was made, whatever happened to the ticket since.
+    pub(crate) fn of(claim: Claim) -> Self {
         Self {
             ticket: Text(claim.ticket),
             claimant: Text(claim.claimant),
@@ -116,9 +123,9 @@ impl ClaimShown {
             amount: claim.amount.map(Text),
             asset: claim.asset.map(Text),
             claimed_at: Time(claim.claimed_at),
-            position: told.version.get(),
+            position: claim.position.get(),
             at: Time(claim.claimed_at),
-            version: told.version.get(),
+            version: claim.position.get(),
         }
     }
 }
@@ -161,18 +168,37 @@ impl TokenShown {
 #[schemars(rename = "Issued")]
 pub(crate) struct IssuedShown {
     /// Tickets that are new.
-    pub(crate) issued: u64,
+    issued: u64,
     /// Tickets that were there already and stay as they are.
-    pub(crate) existing: u64,
-    pub(crate) position: u64,
-    pub(crate) at: Time,
+    existing: u64,
+    position: u64,
+    at: Time,
+}
+
+impl IssuedShown {
+    pub(crate) fn of(issued: Issued, told: &Told) -> Self {
+        let Issued { issued, existing } = issued;
+        Self { issued, existing, position: told.position.get(), at: Time(told.at) }
+    }
 }
 
 /// How far a reader of something outside has come.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Source")]
 pub(crate) struct SourceShown {
-    pub(crate) source: Text<Id>,
-    pub(crate) cursor: u64,
-    pub(crate) version: u64,
+    source: Text<Id>,
+    cursor: u64,
+    version: u64,
+    updated_at: Time,
+}
+
+impl SourceShown {
+    pub(crate) fn of(view: Source, told: &Told) -> Self {
+        Self {
+            source: Text(view.id),
+            cursor: view.cursor,
+            version: told.version.get(),
+            updated_at: Time(view.updated_at),
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! The words of the ledger as JSON: how each is read, shown, and described.
 
 mod amount;
+mod many;
 mod text;
 mod time;
 
 pub(crate) use amount::{Given, Signed};
-pub(crate) use text::{Pairs, Text, Word};
+pub(crate) use many::Many;
+pub(crate) use text::{Pairs, Text};
 pub(crate) use time::Time;
 
 use serde::{Deserialize, Deserializer};

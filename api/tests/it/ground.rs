@@ -1,12 +1,14 @@
 //! A server on a thread of its own, and a client that writes every byte itself.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use quipu_api::Api;
+use quipu_api::metrics::Metrics;
+use quipu_api::secrets::Secrets;
 use quipu_api::server::{Limits, serve};
+use quipu_api::{Api, Settings};
 use quipu_ledger::Ledger;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,6 +19,8 @@ use tokio::task::LocalSet;
 /// A server over a ledger in a folder of its own.
 pub(crate) struct Ground {
     pub(crate) folder: TempDir,
+    /// What the ledger may take.
+    memory: usize,
     running: Option<Running>,
 }
 
@@ -29,9 +33,38 @@ struct Running {
 
 impl Ground {
     pub(crate) fn new() -> Self {
-        let mut ground = Self { folder: TempDir::new().expect("a folder"), running: None };
+        Self::over(false, 64 << 20)
+    }
+
+    /// The same, with a file of keys for secrets.
+    pub(crate) fn with_secrets() -> Self {
+        Self::over(true, 64 << 20)
+    }
+
+    /// One that takes in as large requests as its memory allows.
+    pub(crate) fn with_memory(memory: usize) -> Self {
+        Self::over(false, memory)
+    }
+
+    fn over(has_secrets: bool, memory: usize) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        if has_secrets {
+            Secrets::rotate(&folder.path().join("secrets")).expect("keys are made");
+        }
+        let mut ground = Self { folder, memory, running: None };
         ground.start();
         ground
+    }
+
+    /// No file of the ledger holds this text.
+    pub(crate) fn ledger_files_do_not_hold(&self, text: &str) {
+        let files = std::fs::read_dir(self.folder.path().join("ledger")).expect("a folder");
+        for file in files {
+            let path = file.expect("a file").path();
+            let Ok(bytes) = std::fs::read(&path) else { continue };
+            let holds = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(!holds, "{} holds {text}", path.display());
+        }
     }
 
     /// Where it listens.
@@ -47,11 +80,17 @@ impl Ground {
     fn start(&mut self) {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let folder = self.folder.path().join("ledger");
+        let (folder, memory) = (self.folder.path().join("ledger"), self.memory);
+        let settings = Settings {
+            is_loopback: true,
+            metrics: Some(Metrics::install().expect("there is one recorder")),
+            secrets: Secrets::read(&self.folder.path().join("secrets")).expect("it is whole"),
+            backups: self.folder.path().join("backups"),
+        };
         let work = move || async move {
-            let ledger = Ledger::builder(folder).memory(64 << 20).on_this_thread();
+            let ledger = Ledger::builder(folder).memory(memory).on_this_thread();
             let ledger = ledger.open().await.expect("it opens");
-            let api = Api::new(ledger.clone(), true).await.expect("keys are read");
+            let api = Api::new(ledger.clone(), settings).await.expect("keys are read");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
             let at = listener.local_addr().expect("it is bound");
             tell.send((at, ledger.clone())).expect("the test waits");

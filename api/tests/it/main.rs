@@ -1,4 +1,12 @@
 //! The server over real sockets: routes, codes, and what clients may do wrong.
 
 mod accounts;
+mod drops;
+mod flows;
 mod ground;
+mod guard;
+mod operating;
+mod protocol;
+mod records;
+mod tickets;
+mod withdrawals;

@@ -5,6 +5,7 @@ mod memory;
 
 pub use memory::{MemoryLog, Settle};
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::damage::Damage;
@@ -207,6 +208,12 @@ pub trait Log: Reader {
     /// way, or where it ends by nothing that can be waited for.
     fn wait(&mut self) -> Option<Finish> {
         self.finish()
+    }
+
+    /// How long a sync took that this was not told of yet, where the log knows. For whoever
+    /// measures: nothing depends on it.
+    fn synced(&mut self) -> Option<Duration> {
+        None
     }
 
     /// A handle that reads what is durable, also what becomes durable later.

@@ -1,4 +1,4 @@
-//! Copies of a ledger that is in use: snapshots and backups.
+//! Copies of a ledger that is in use: snapshots, backups and checkpoints.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use quipu_core::machine::Machine;
 use quipu_core::machines::book;
 use quipu_core::shard::{Ask, Reading, Reply};
 use quipu_core::store::Store as _;
-use quipu_core::words::{Book, Id, Name, Timestamp};
+use quipu_core::words::{Book, Id, Name, Position, Timestamp};
 use quipu_disk::RealDisk;
 
 use super::Ledger;
@@ -50,6 +50,21 @@ impl Ledger {
     pub async fn begin_backup(&self) -> Result<BackupJob, Error> {
         let id = self.id();
         Ok(self.order(move |log, store| BackupJob::begin(id, log, store)).await??)
+    }
+
+    /// Brings everything that is durable now into the store, beside what goes on, so that an
+    /// opening has nothing of that to replay. It is made now and then by itself. Gives the position
+    /// up to which the store is durable then.
+    ///
+    /// Where it cannot be made nothing is lost: the log has everything.
+    pub async fn checkpoint(&self) -> Result<Position, Error> {
+        let made = self.running(|engine| engine.checkpoint())?;
+        Ok(made.await??)
+    }
+
+    /// The same on a thread that no runtime runs its tasks on.
+    pub fn checkpoint_blocking(&self) -> Result<Position, Error> {
+        blocking::wait(self.checkpoint())
     }
 
     /// The time, as answers show it.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use quipu_actors::clock::{Reading, Source};
 use quipu_actors::{Answer, Answers, Engine, Handle};
 use quipu_core::commit::Published;
+pub use quipu_core::log::Anchor;
 use quipu_core::shard::Ask;
 use quipu_disk::RealDisk;
 use quipu_store_redb::store::RedbStore;
@@ -149,6 +150,20 @@ impl Ledger {
         self.inner.handle.durable()
     }
 
+    /// Up to where history is durable, and what all of it hashes to: none of it can be changed,
+    /// dropped or put elsewhere without another hash. Kept elsewhere,
+    /// [`verify`](crate::verify()) holds the ledger against it.
+    #[must_use]
+    pub fn anchor(&self) -> Anchor {
+        self.inner.handle.log().anchor()
+    }
+
+    /// Whether the log has failed: nothing is acknowledged until the ledger is opened again.
+    #[must_use]
+    pub fn is_latched(&self) -> bool {
+        self.inner.handle.has_failed()
+    }
+
     /// What the engine can be asked through, and read.
     #[must_use]
     pub fn handle(&self) -> &Handle {
@@ -185,10 +200,13 @@ impl Ledger {
         &self,
         act: impl FnOnce(&mut Log, &mut Store) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let ordered = {
-            let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.as_ref().map(|(engine, _)| engine.order(act)).ok_or(Error::Closed)?
-        };
-        ordered.await.ok_or(Error::Closed)
+        let ordered = self.running(|engine| engine.order(act))?;
+        Ok(ordered.await?)
+    }
+
+    /// Asks the engine for something, if the ledger was not closed.
+    fn running<T>(&self, ask: impl FnOnce(&Running) -> T) -> Result<T, Error> {
+        let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(|(engine, _)| ask(engine)).ok_or(Error::Closed)
     }
 }

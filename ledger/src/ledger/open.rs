@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use quipu_actors::clock::{Reading, Source};
 use quipu_actors::engine::Base;
@@ -20,6 +21,7 @@ use crate::directory;
 use crate::error::{Error, OpenError};
 use crate::files::{Files, Options};
 use crate::manifest::{LedgerId, LogKind};
+use crate::measured;
 use crate::outcome::Refused;
 use crate::secret::{self, KeyMaterial};
 
@@ -115,6 +117,7 @@ impl Builder {
 
     /// Opens the ledger, or makes it where the folder is empty or not there.
     pub async fn open(mut self) -> Result<Ledger, Error> {
+        measured::describe();
         let Shares { options, settings, mut config } = self.shares();
         let Self { folder, keys, clock, registry, genesis, place, .. } = self;
         let machines = registry.clone();
@@ -224,7 +227,9 @@ fn open_files(
         Err(error) if is_nothing_yet(&error) => directory::create(folder, registry, options)?,
         Err(error) => return Err(error),
     };
+    let begun = Instant::now();
     let (epoch, durable) = files.recover(registry, options, &mut |_| {})?;
+    measured::recovered(begun.elapsed());
     let is_new = durable.watermark == Position::ZERO;
     let secret = secret::of(&files.disk, keys, is_new, files.manifest.origin.is_some())?;
     Ok((files, epoch, durable, secret))

@@ -21,6 +21,9 @@ use crate::shown::{Kind, Parts, Shown, metadata_of};
 use crate::token::Token;
 use crate::words::Given;
 
+/// The longest reason of a revocation, in bytes.
+pub const REASON_BYTES_MAX: usize = Command::REASON_LEN_MAX;
+
 /// A ticket: a thing that exists once and is claimed once.
 ///
 /// It is a handle, cheap to make and to clone; see [`Book::ticket`](crate::Book::ticket). What
@@ -112,6 +115,8 @@ pub struct Claim {
     pub asset: Option<Asset>,
     /// When it was claimed.
     pub claimed_at: Timestamp,
+    /// The position of the claim, whatever happened to the ticket since.
+    pub position: Position,
 }
 
 /// A reference that came for a ticket which had another one, or none, already.
@@ -190,10 +195,17 @@ impl Ticket {
         Call::new::<machine::Ticket>(&self.book, self.id.clone(), command, claim)
     }
 
-    /// Takes it back, and its token with it. The first one counts; a repeat shows that.
+    /// Takes it back, and its token with it. The first one counts; a repeat shows that. A reason
+    /// has at most [`REASON_BYTES_MAX`] bytes, and may be empty.
     pub fn revoke(&self, reason: impl Into<String>) -> Call<View> {
-        let command = Command::Revoke { reason: reason.into() };
-        self.call(command, |shown| shown.view::<machine::Ticket>())
+        let reason = reason.into();
+        let command = match reason.len() <= REASON_BYTES_MAX {
+            true => Ok(Command::Revoke { reason }),
+            false => Err(Error::form(format!("a reason has at most {REASON_BYTES_MAX} bytes"))),
+        };
+        Call::new::<machine::Ticket>(&self.book, self.id.clone(), command, |shown| {
+            shown.view::<machine::Ticket>()
+        })
     }
 
     /// Reads it.
@@ -233,6 +245,7 @@ fn claim(shown: &Shown<'_>) -> Result<Claim, Corrupt> {
         amount: head.amount,
         asset: head.asset,
         claimed_at: claim.at,
+        position: claim.position,
     })
 }
 
@@ -246,6 +259,26 @@ impl Call<View, Issuing> {
         self.alter::<machine::Ticket>(|command| {
             if let Command::Issue { amount, asset, .. } = command {
                 (*amount, *asset) = (Some(worth.word()?), Some(of.word()?));
+            }
+            Ok(())
+        })
+    }
+
+    /// What it is worth, where everybody knows of what.
+    pub fn worth(self, worth: impl Given<Amount>) -> Self {
+        self.alter::<machine::Ticket>(|command| {
+            if let Command::Issue { amount, .. } = command {
+                *amount = Some(worth.word()?);
+            }
+            Ok(())
+        })
+    }
+
+    /// What its worth is an amount of.
+    pub fn asset(self, of: impl Given<Asset>) -> Self {
+        self.alter::<machine::Ticket>(|command| {
+            if let Command::Issue { asset, .. } = command {
+                *asset = Some(of.word()?);
             }
             Ok(())
         })

@@ -11,6 +11,7 @@ mod follow;
 mod ground;
 mod leases;
 mod malformed;
+mod measured;
 mod open;
 mod race;
 mod reads;

@@ -1,6 +1,7 @@
 //! Tickets and tokens, each operation once, with what it is refused with.
 
-use quipu::ticket::{Issued, State};
+use quipu::ticket::{Issued, REASON_BYTES_MAX, State};
+use quipu::token::View;
 use quipu::words::{Metadata, Timestamp};
 use quipu::{Code, Error, Token, WhatToDo};
 
@@ -21,6 +22,12 @@ async fn it_is_claimed_once_and_its_token_says_so() -> Result<(), Error> {
     let again = ticket.claim("alice").await?.done()?;
     assert_eq!(won.value, again.value);
     assert!(won.changed && !again.changed);
+    let beside = ticket.issue().reference("tx-2");
+    book.issue().and(beside).await?.done()?;
+    let later = ticket.claim("alice").await?.done()?;
+    assert_eq!(later.value, won.value, "whatever happened since");
+    assert_eq!(later.value.position, won.position);
+    assert!(later.version > won.version);
     assert_eq!(code(ticket.claim("bob").await), Code::AlreadyClaimed);
 
     let text = won.token.to_string();
@@ -31,6 +38,8 @@ async fn it_is_claimed_once_and_its_token_says_so() -> Result<(), Error> {
     assert_eq!(book.introspect(Token::new([7; 32])).await?, None);
     assert_eq!(ledger.book("other").introspect(won.token).await?, None, "another book's");
 
+    let long = ticket.revoke("x".repeat(REASON_BYTES_MAX + 1)).await;
+    assert!(matches!(long, Err(Error::Malformed(_))), "{long:?}");
     let revoked = ticket.revoke("lost").await?.done()?;
     let late = ticket.revoke("stolen").await?.done()?;
     assert_eq!((late.reason.as_deref(), late.revoked_at), (Some("lost"), revoked.revoked_at));
@@ -38,6 +47,12 @@ async fn it_is_claimed_once_and_its_token_says_so() -> Result<(), Error> {
     let shown = book.introspect(won.token).await?.expect("it was hers");
     assert!(!shown.active);
     assert_eq!(shown.reason.as_deref(), Some("lost"));
+
+    let bare = book.ticket("bare").issue().worth(5).await?.done()?;
+    assert_eq!((bare.amount.map(|amount| amount.get()), bare.asset), (Some(5), None));
+    assert_eq!(View::of(bare.value), None, "nobody has claimed it");
+    let whole = book.ticket("whole").issue().worth(5).asset("XMR/12").await?.done()?;
+    assert_eq!(whole.asset.map(|asset| asset.to_string()).as_deref(), Some("XMR/12"));
 
     let late = book.ticket("late");
     late.issue().expires_at(Timestamp::from_ms(1)).await?.done()?;

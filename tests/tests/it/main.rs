@@ -1,5 +1,6 @@
 //! Whole ledgers under test: crashes, rot, full disks, old directories.
 
+mod asked;
 mod backup;
 mod callers;
 mod craft;

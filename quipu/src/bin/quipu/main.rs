@@ -1,6 +1,7 @@
 //! The command: what can be done with a ledger from a terminal.
 
 mod bench;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve a ledger over HTTP.
+    Serve(serve::Arguments),
     /// Measure what a ledger does on this machine, every answer after its sync.
     Bench(bench::Arguments),
 }
@@ -23,7 +26,10 @@ enum Command {
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let done = match command {
-        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Bench(arguments) => {
+            bench::run(&arguments).map_err(|error| error.to_string().into())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
