@@ -14,9 +14,13 @@ usage: cargo bench -p quipu-benches --bench http -- [claims|get|deposits|batch].
   --rounds N         how often each server is measured [default: 5]
   --seconds N        how long each time [default: 8]
   --below DIR        where the ledger lies: a real disk [default: the current folder]
-  --memory MIB       what the ledger may take [default: what `quipu serve` takes]
+  --memory MIB       what the ledger may take [default: 4096]
   --json FILE        all figures, for programs
 ";
+
+/// The keys of a day are in memory, of which the deposits of a run make millions, and so are tickets
+/// that were issued a moment ago.
+const MEMORY_MIB: u64 = 4_096;
 
 /// What was asked for.
 pub(crate) struct Options {
@@ -25,7 +29,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
     pub(crate) below: PathBuf,
-    pub(crate) memory: Option<u64>,
+    /// What the ledger may take, in MiB.
+    pub(crate) memory: u64,
     pub(crate) json: Option<PathBuf>,
 }
 
@@ -38,7 +43,7 @@ impl Options {
             rounds: 5,
             seconds: 8,
             below: std::env::current_dir()?,
-            memory: None,
+            memory: MEMORY_MIB,
             json: None,
         };
         let mut arguments = arguments.into_iter();
@@ -56,7 +61,7 @@ impl Options {
                 "--rounds" => options.rounds = positive(&argument, &value()?)?,
                 "--seconds" => options.seconds = positive(&argument, &value()?)?,
                 "--below" => options.below = value()?.into(),
-                "--memory" => options.memory = Some(positive(&argument, &value()?)?),
+                "--memory" => options.memory = positive(&argument, &value()?)?,
                 "--json" => options.json = Some(value()?.into()),
                 name => {
                     let known = ALL.into_iter().find(|workload| workload.name() == name);

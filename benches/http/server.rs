@@ -60,9 +60,7 @@ impl Server {
         let mut command = Command::new(binary);
         command.arg("serve").arg("--data").arg(folder.join("data"));
         command.arg("--listen").arg(at.to_string());
-        if let Some(mib) = options.memory {
-            command.arg("--memory").arg(mib.to_string());
-        }
+        command.arg("--memory").arg(options.memory.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
         let child = command.spawn()?;
         let mut server = Self { name: "quipu serve", at, child };
