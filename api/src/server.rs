@@ -2,36 +2,43 @@
 //!
 //! Connections are served on the thread that runs this, which is the shard's own where the ledger
 //! was opened on it: then a request wakes no other thread on its way to the shard and back.
+//!
+//! What a client takes too long for ends its connection: to send the head of a request, to take an
+//! answer, or to ask again. One sweep a second looks for those, so that no request needs a timer.
 
+use core::cell::Cell;
 use core::future::Future;
 use core::pin::pin;
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tower_service::Service;
 
 use crate::{Api, entrance, routes};
 
 /// How long to wait after a connection could not be taken, such as for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often idle connections are looked for, while there are connections.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// The bounds of a server.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The most connections at once. More wait in the listener's queue until one ends.
     pub connections_max: usize,
-    /// How long the head of a request may take to come, from its first byte or, on a connection
-    /// that was idle, from the answer before.
-    pub head_time: Duration,
+    /// How long a connection may be without a request that is carried out: while a head comes,
+    /// while an answer is taken, and in between.
+    pub idle_time: Duration,
     /// The most bytes of a request's head.
     pub head_bytes_max: usize,
     /// How long requests under way may go on once it stops.
@@ -42,7 +49,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
-            head_time: Duration::from_secs(60),
+            idle_time: Duration::from_secs(75),
             head_bytes_max: 64 << 10,
             drain_time: Duration::from_secs(20),
         }
@@ -87,14 +94,20 @@ async fn take(
     let (stopped, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
+    let mut watched = Watched::default();
+    let mut sweeps = interval(SWEEP);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
+            _ = sweeps.tick(), if !watched.is_empty() => watched.sweep(limits.idle_time),
             accepted = accept(listener, &places) => {
                 let Some((stream, place)) = accepted else { continue };
-                let work = talk(Rc::clone(&http), stream, router.clone(), stopping.clone(), place);
-                connections.spawn_local(work);
+                let life = Rc::new(Life::new());
+                let (http, life_of) = (Rc::clone(&http), Rc::clone(&life));
+                let work = talk(http, stream, router.clone(), stopping.clone(), life_of, place);
+                watched.add(life, connections.spawn_local(work));
             }
             Some(_) = connections.join_next() => {}
         }
@@ -104,11 +117,63 @@ async fn take(
 
 fn http(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
-        .max_buf_size(limits.head_bytes_max)
-        .pipeline_flush(true);
+    http.max_buf_size(limits.head_bytes_max).pipeline_flush(true);
     http
+}
+
+/// What a connection is doing.
+struct Life {
+    /// Requests that are carried out now.
+    under_way: Cell<u32>,
+    /// Since when there is none.
+    since: Cell<Instant>,
+}
+
+impl Life {
+    fn new() -> Self {
+        Self { under_way: Cell::new(0), since: Cell::new(Instant::now()) }
+    }
+
+    fn begin(self: &Rc<Self>) -> UnderWay {
+        self.under_way.set(self.under_way.get() + 1);
+        UnderWay(Rc::clone(self))
+    }
+}
+
+/// A request that is carried out.
+struct UnderWay(Rc<Life>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get() - 1);
+        self.0.since.set(Instant::now());
+    }
+}
+
+/// The connections that are there, and how each is cut off.
+#[derive(Default)]
+struct Watched(Vec<(Rc<Life>, AbortHandle)>);
+
+impl Watched {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add(&mut self, life: Rc<Life>, abort: AbortHandle) {
+        self.0.push((life, abort));
+    }
+
+    /// Forgets those that have ended, and cuts those off that have been idle for too long.
+    fn sweep(&mut self, idle_time: Duration) {
+        let now = Instant::now();
+        self.0.retain(|(life, abort)| {
+            let idle = life.under_way.get() == 0 && now - life.since.get() > idle_time;
+            if idle {
+                abort.abort();
+            }
+            !idle && !abort.is_finished()
+        });
+    }
 }
 
 /// The next connection, once there is a place for it.
@@ -133,11 +198,18 @@ async fn talk(
     stream: TcpStream,
     router: Router,
     mut stopping: watch::Receiver<bool>,
+    life: Rc<Life>,
     _place: OwnedSemaphorePermit,
 ) {
     // Answers are small, and whole when they are written.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| router.clone().call(request));
+    let service = service_fn(move |request| {
+        let (mut router, life) = (router.clone(), Rc::clone(&life));
+        async move {
+            let _under_way = life.begin();
+            router.call(request).await
+        }
+    });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         biased;

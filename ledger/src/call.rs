@@ -195,6 +195,12 @@ impl<T: Send + 'static, O: 'static> Call<T, O> {
         blocking::wait(self.into_future())
     }
 
+    /// Whether it can be asked at all. What is wrong with the words of a call is told when it is
+    /// made; this tells it before, so that it can be said which of many calls it is.
+    pub fn check(&self) -> Result<(), Error> {
+        self.asked.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
     /// Without its options.
     pub(crate) fn plain(self) -> Call<T> {
         let Self { book, asked, key, shape, .. } = self;

@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use quipu_core::commit::Published;
 use quipu_core::log;
 use quipu_core::machine::Machine;
+pub use quipu_core::machine::{Posting, Postings, Side};
 pub use quipu_core::machines::{
     account, book, collection, drop, export, flow, key, record, source, ticket,
 };
@@ -22,6 +23,7 @@ use crate::blocking::{self, beside};
 use crate::book::Book;
 use crate::error::Error;
 use crate::ledger::Ledger;
+use crate::stream::Stream;
 use crate::words::Given;
 
 /// After so many bytes of the log a page of events ends. It ends with a frame, so it can be longer
@@ -72,6 +74,8 @@ pub struct Events {
     /// The position that is read next.
     next: Result<Position, Error>,
     page: VecDeque<Event>,
+    /// How many bytes of the log were read.
+    bytes: usize,
     names: Names,
     follows: bool,
     published: watch::Receiver<Published>,
@@ -184,6 +188,7 @@ impl Events {
             book,
             next: after.word().map(|after| after.plus(1)),
             page: VecDeque::new(),
+            bytes: 0,
             names: Names::default(),
             follows: true,
             published: ledger.handle().follow(),
@@ -228,6 +233,31 @@ impl Events {
         blocking::wait(self.next())
     }
 
+    /// The events of the next piece of the log, as many bytes of it as are read at a time: none
+    /// of them may be of this book. `None` behind what is durable; it does not wait for more.
+    pub async fn piece(&mut self) -> Result<Option<VecDeque<Event>>, Error> {
+        let next = self.next.clone()?;
+        let durable = self.ledger.durable().watermark;
+        if self.page.is_empty() {
+            if next > durable {
+                return Ok(None);
+            }
+            self.read_page(next, durable).await?;
+        }
+        Ok(Some(core::mem::take(&mut self.page)))
+    }
+
+    /// How many bytes of the log were read so far.
+    #[must_use]
+    pub fn bytes_read(&self) -> usize {
+        self.bytes
+    }
+
+    /// The position up to which the log was read.
+    pub fn position(&self) -> Result<Position, Error> {
+        Ok(Position::new(self.next.clone()?.get().saturating_sub(1)))
+    }
+
     async fn read_page(&mut self, from: Position, to: Position) -> Result<(), Error> {
         let only = match &self.book {
             None => None,
@@ -246,10 +276,64 @@ impl Events {
         });
         let (page, names) = read.await?;
         self.names = names;
-        let (page, next) = page?;
+        let (page, next, bytes) = page?;
         (self.page, self.next) = (page, Ok(next));
+        self.bytes += bytes;
         Ok(())
     }
+}
+
+/// What moved in events of one book: signed movements, which sum to zero. Of what asset they are,
+/// and whether the other side is outside, the streams say that they happened to.
+pub struct Moves {
+    book: Book,
+    accounts: HashMap<Id, Option<account::Head>>,
+    flows: HashMap<Id, Option<flow::Head>>,
+}
+
+impl Moves {
+    /// In events of this book.
+    #[must_use]
+    pub fn of_book(book: &Book) -> Self {
+        Self { book: book.clone(), accounts: HashMap::new(), flows: HashMap::new() }
+    }
+
+    /// What moved in one part of an event: nothing where no money did.
+    pub async fn of(&mut self, stream: &Id, happened: &Happened) -> Result<Postings, Error> {
+        let mut moved = Postings::default();
+        match happened {
+            Happened::Account(event) => {
+                let read = self.book.stream::<account::Account>(stream);
+                if let Some(head) = head(&mut self.accounts, stream, &read).await? {
+                    account::Account::postings(head, event, &mut moved);
+                }
+            }
+            Happened::Flow(event) => {
+                let read = self.book.stream::<flow::Flow>(stream);
+                if let Some(head) = head(&mut self.flows, stream, &read).await? {
+                    flow::Flow::postings(head, event, &mut moved);
+                }
+            }
+            _ => {}
+        }
+        Ok(moved)
+    }
+}
+
+/// The head of a stream, which is read once.
+async fn head<'a, M: Machine>(
+    known: &'a mut HashMap<Id, Option<M::Head>>,
+    id: &Id,
+    stream: &Stream<M>,
+) -> Result<Option<&'a M::Head>, Error> {
+    if !known.contains_key(id) {
+        if known.len() >= NAMES_MAX {
+            known.clear();
+        }
+        let seen = stream.get().await?;
+        known.insert(id.clone(), seen.map(|seen| seen.value.head));
+    }
+    Ok(known.get(id).and_then(Option::as_ref))
 }
 
 /// Waits until either has changed.
@@ -283,7 +367,7 @@ pub(crate) fn all(
     let mut reader = Reader { log, store, names: Names::default(), only: None };
     let (mut events, (mut next, behind)) = (Vec::new(), log.bounds());
     while next < behind {
-        let (page, to) = reader.page(next, behind)?;
+        let (page, to, _) = reader.page(next, behind)?;
         (next, _) = (to, events.extend(page));
     }
     Ok(events)
@@ -298,8 +382,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The events from a position on, up to another one at most, and the position behind them.
-    fn page(&mut self, from: Position, to: Position) -> Result<(VecDeque<Event>, Position), Error> {
+    /// The events from a position on, up to another one at most; the position behind them; and how
+    /// many bytes that took.
+    fn page(
+        &mut self,
+        from: Position,
+        to: Position,
+    ) -> Result<(VecDeque<Event>, Position, usize), Error> {
         let (mut events, mut next, mut bytes) = (VecDeque::new(), from, 0);
         while next <= to && bytes < PAGE_BYTES {
             let Some(frame) = self.log.read(next)? else { break };
@@ -314,7 +403,7 @@ impl Reader<'_> {
             }
             next = frame.last().plus(1);
         }
-        Ok((events, next))
+        Ok((events, next, bytes))
     }
 
     fn add(

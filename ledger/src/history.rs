@@ -3,7 +3,8 @@
 use core::marker::PhantomData;
 use std::collections::VecDeque;
 
-use quipu_core::history::{History as Walk, Knot};
+use quipu_core::history::{History as Walk, HistoryError, Knot};
+use quipu_core::log;
 use quipu_core::machine::{Machine, What};
 use quipu_core::records::{Corrupt, Record};
 use quipu_core::shard::{Ask, Reading};
@@ -13,6 +14,7 @@ use crate::blocking::{self, beside};
 use crate::book::Book;
 use crate::error::Error;
 use crate::outcome::Told;
+use crate::words::Given;
 
 /// How many events are read at a time.
 const PAGE: usize = 64;
@@ -45,6 +47,10 @@ pub struct History<E> {
     book: Book,
     kind: Kind,
     id: Result<Id, Error>,
+    /// Only what happened before this event.
+    before: Option<Result<Position, Error>>,
+    /// The version of the event that comes first, where it is not the newest.
+    from: Option<Result<Version, Error>>,
     /// Where the walk goes on, once it has begun.
     next: Option<(Number, Version)>,
     page: VecDeque<Knot>,
@@ -67,7 +73,34 @@ pub struct Past<E> {
 impl<E: Record> History<E> {
     pub(crate) fn new<M: Machine<Event = E>>(book: &Book, id: Result<Id, Error>) -> Self {
         let (page, events) = (VecDeque::new(), PhantomData);
-        Self { book: book.clone(), kind: M::KIND, id, next: None, page, events }
+        let next = None;
+        Self { book: book.clone(), kind: M::KIND, id, before: None, from: None, next, page, events }
+    }
+
+    /// Only events before the one at this position, so that a walk goes on where another one has
+    /// ended, without the way to there. It has to be the position of an event of this stream, or
+    /// lie behind its last one; with any other the walk fails as malformed. An event that did two
+    /// things to the stream, such as a transfer to itself, is given as two with one position, and
+    /// both of them are left out.
+    pub fn before(mut self, position: impl Given<Position>) -> Self {
+        self.before = Some(position.word());
+        self
+    }
+
+    /// Begins with the event that led to this version, as [`version`](Self::version) has told it.
+    /// A version that is none of the stream's is an error.
+    pub fn from(mut self, version: impl Given<Position>) -> Self {
+        self.from = Some(version.word());
+        self
+    }
+
+    /// The version that the event led to which comes next. None where the walk has not begun, or
+    /// is at its end.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        let next = self.page.front().map(|knot| knot.position);
+        let next = next.or(self.next.map(|(_, version)| version));
+        next.filter(|version| *version != Position::ZERO)
     }
 
     /// The event before, or `None` before the first one. A stream that is not there has none.
@@ -88,13 +121,14 @@ impl<E: Record> History<E> {
     async fn read_page(&mut self) -> Result<(), Error> {
         let (number, version) = match self.next {
             Some(next) => next,
-            None => self.begin().await?,
+            None => self.begin_before().await?,
         };
         if version == Position::ZERO {
             self.next = Some((number, version));
             return Ok(());
         }
         let log = self.book.ledger().handle().log().clone();
+        let is_chosen = self.next.is_none() && self.from.is_some();
         let read = beside(move || -> Result<_, Error> {
             let mut walk = Walk::new(&*log, number, version);
             let mut page = VecDeque::with_capacity(PAGE);
@@ -102,6 +136,7 @@ impl<E: Record> History<E> {
                 let knot = match knot {
                     // What was read so far comes first.
                     Err(_) if !page.is_empty() => break,
+                    Err(HistoryError::NotThere { .. }) if is_chosen => return Err(no_version()),
                     knot => knot?,
                 };
                 page.push_back(knot);
@@ -123,8 +158,34 @@ impl<E: Record> History<E> {
         Ok(())
     }
 
-    /// The stream's number and version.
+    /// The stream's number, and the version from which the walk goes back.
+    async fn begin_before(&self) -> Result<(Number, Version), Error> {
+        let (number, version) = self.begin().await?;
+        let Some(before) = self.before.clone().transpose()?.filter(|at| *at <= version) else {
+            return Ok((number, version));
+        };
+        let log = self.book.ledger().handle().log().clone();
+        let previous = beside(move || {
+            let of = (number, before);
+            let knots = at(&*log, of)?;
+            let first = knots.last().map(|knot| knot.previous);
+            first.ok_or_else(|| Error::form(format!("no event of it is at position {before}")))
+        });
+        Ok((number, previous.await??))
+    }
+
+    /// The stream's number, and the version that the walk begins at.
     async fn begin(&self) -> Result<(Number, Version), Error> {
+        let (number, newest) = self.head().await?;
+        match self.from.clone().transpose()? {
+            None => Ok((number, newest)),
+            Some(from) if from.get() >= number.get() && from <= newest => Ok((number, from)),
+            Some(_) => Err(no_version()),
+        }
+    }
+
+    /// The stream's number and version.
+    async fn head(&self) -> Result<(Number, Version), Error> {
         let nothing = (Number::ZERO, Position::ZERO);
         let id = self.id.clone()?;
         let Ok(book) = self.book.number().await? else { return Ok(nothing) };
@@ -143,4 +204,30 @@ impl<E: Record> History<E> {
             }
         }
     }
+}
+
+/// What one event did to a stream, last thing first. None where that stream has no event there.
+pub(crate) fn at(
+    log: &(dyn log::Reader + Send + Sync),
+    (number, position): (Number, Position),
+) -> Result<Vec<Knot>, Error> {
+    let mut knots: Vec<Knot> = Vec::new();
+    if position == Position::ZERO {
+        return Ok(knots);
+    }
+    for knot in Walk::new(log, number, position) {
+        match knot {
+            Err(HistoryError::NotThere { .. }) if knots.is_empty() => return Ok(knots),
+            knot => knots.push(knot?),
+        }
+        // Behind the first thing that it did lies another event.
+        if knots.last().is_none_or(|knot| knot.previous != position) {
+            break;
+        }
+    }
+    Ok(knots)
+}
+
+fn no_version() -> Error {
+    Error::form("the stream was never at this version")
 }

@@ -2,10 +2,10 @@
 
 use core::future::IntoFuture;
 
-use quipu_core::machine::Piece;
+use quipu_core::machine::{Piece, What};
 use quipu_core::records::Corrupt;
 use quipu_core::shard::{Ask, LEGS_MAX, Leg, Outcome as Accepted};
-use quipu_core::words::{self, Fault, Name, Position, Trace};
+use quipu_core::words::{self, Fault, Name, Position, Trace, Version};
 
 use crate::blocking;
 use crate::book::Book;
@@ -75,6 +75,8 @@ pub struct Part<T> {
     pub changed: bool,
     /// The position of its event, or of what the answer rests on where it changed nothing.
     pub position: Position,
+    /// The version of its stream since then, or what the answer rests on where that is not shown.
+    pub version: Version,
     /// What it shows; absent where there are more than [`SHOWN_LEGS_MAX`] legs.
     pub value: Option<T>,
 }
@@ -139,6 +141,16 @@ impl<'a> Answered<'a> {
         Ok(Self { book, outcome, names, legs })
     }
 
+    /// The version of the stream of a leg: it is shown with the stream, and an event is its own.
+    fn version(&self, index: usize) -> Option<Version> {
+        let (name, leg) = self.names.get(index).zip(self.legs.get(index))?;
+        let shown = leg.pieces.iter().find_map(|piece| match piece.what {
+            What::Head(stamp) if piece.kind == name.kind => Some(stamp.version),
+            _ => None,
+        });
+        Some(shown.unwrap_or(leg.position))
+    }
+
     fn value<T>(&self, index: usize, shows: Shows<T>) -> Result<T, Error> {
         let (name, leg) =
             self.names.get(index).zip(self.legs.get(index)).ok_or(Corrupt::Missing)?;
@@ -156,7 +168,8 @@ impl<T: Send + 'static> Legs for Vec<Shows<T>> {
             let leg = legs.legs.get(index).ok_or(Corrupt::Missing)?;
             let is_shown = legs.legs.len() <= SHOWN_LEGS_MAX;
             let value = is_shown.then(|| legs.value(index, shows)).transpose()?;
-            Ok(Part { changed: leg.changed, position: leg.position, value })
+            let version = legs.version(index).ok_or(Corrupt::Missing)?;
+            Ok(Part { changed: leg.changed, position: leg.position, version, value })
         };
         self.into_iter().enumerate().map(part).collect()
     }

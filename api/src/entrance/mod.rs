@@ -65,7 +65,7 @@ async fn serve(api: Arc<Api>, route: Arc<Route>, request: Request) -> Response<B
     let began = Instant::now();
     let (parts, body) = request.into_parts();
     let id = request_id(&api, &parts.headers);
-    let answer = contained(carry_out(api, &route, parts, body)).await;
+    let answer = contained(carry_out(api, &route, parts, body, &id)).await;
     let status = match &answer {
         Ok(reply) => reply.status,
         Err(problem) => problem.status(),
@@ -83,7 +83,13 @@ async fn serve(api: Arc<Api>, route: Arc<Route>, request: Request) -> Response<B
     }
 }
 
-async fn carry_out(api: Arc<Api>, route: &Route, mut parts: Parts, body: Body) -> Answer {
+async fn carry_out(
+    api: Arc<Api>,
+    route: &Route,
+    mut parts: Parts,
+    body: Body,
+    request_id: &str,
+) -> Answer {
     let caller = api.callers.of(&parts.headers, route.needs)?;
     if api.is_stopping() && route.needs != Needs::Nothing {
         return Err(Problem::stopping());
@@ -102,6 +108,7 @@ async fn carry_out(api: Arc<Api>, route: &Route, mut parts: Parts, body: Body) -
         query: parts.uri.query().unwrap_or("").to_owned(),
         said: Said(parts.headers),
         body: read.bytes.clone(),
+        request_id: request_id.to_owned(),
         api: Arc::clone(&api),
     };
     (route.act)(cx).await

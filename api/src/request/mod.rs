@@ -2,9 +2,11 @@
 
 mod headers;
 mod query;
+mod sift;
 
 pub(crate) use headers::Said;
 pub(crate) use query::Query;
+pub(crate) use sift::{Member, Sifted, sift};
 
 use std::sync::Arc;
 
@@ -12,8 +14,8 @@ use bytes::Bytes;
 use quipu_ledger::call::Seen;
 use quipu_ledger::words::{Id, Position};
 use quipu_ledger::{Book, Call, Done, Outcome, Read};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::Api;
 use crate::caller::Caller;
@@ -32,6 +34,8 @@ pub(crate) struct Cx {
     pub(crate) query: String,
     pub(crate) said: Said,
     pub(crate) body: Bytes,
+    /// Names the answer in the log.
+    pub(crate) request_id: String,
 }
 
 impl Cx {
@@ -120,7 +124,7 @@ impl Cx {
 }
 
 /// Reads a JSON object. What is wrong is named with the place where it is.
-pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     // A list of a struct's members in their order would do as well, and no client means that.
     if body.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
         return Err(Problem::malformed("the body: it has to be a JSON object"));

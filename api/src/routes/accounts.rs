@@ -1,18 +1,22 @@
 //! Accounts: money that somebody owns, holds on it, and transfers.
 
+use std::collections::BTreeMap;
+
 use quipu_ledger::account::{HoldState, State};
-use quipu_ledger::words::{Asset, Id, Period};
+use quipu_ledger::words::{Asset, Id, Metadata, Period, Position};
 use quipu_ledger::{Book, Call};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Named;
 use crate::list::{Page, Place};
+use crate::problem::Problem;
+use crate::reply::Reply;
 use crate::request::Cx;
 use crate::route::{Answer, Route, group};
 use crate::shown::{
-    ACCOUNT_STATES, AccountShown, Body, CHARGE, ChargeShown, DEPOSIT, DepositShown, HOLD_STATES,
-    HoldShown, RefundShown, TransferShown,
+    ACCOUNT_STATES, AccountShown, Body, CHARGE, ChargeShown, DEPOSIT, DepositShown, EntryShown,
+    HOLD_STATES, HoldShown, RefundShown, TransferShown,
 };
 use crate::wire::{Given, Pairs, Patch, Signed, Text, Time};
 
@@ -49,7 +53,8 @@ pub(super) fn routes() -> Vec<Route> {
             .versioned()
             .takes::<Change>()
             .gives::<AccountShown>(200)
-            .refuses(&["not_found", "wrong_state", "expired", "version_mismatch"]),
+            .refuses(&["not_found", "wrong_state", "expired", "version_mismatch"])
+            .refuses(&["insufficient_funds"]),
             Route::post("/v1/accounts/{id}/close", ("close_account", "Close an account"), close)
                 .versioned()
                 .may_take::<Nothing>()
@@ -76,6 +81,15 @@ pub(super) fn routes() -> Vec<Route> {
             .may_take::<Part>()
             .gives::<RefundShown>(201)
             .refuses(&["not_found", "exceeds_held", "overflow"]),
+            Route::get(
+                "/v1/accounts/{id}/entries",
+                ("list_entries", "What moved money, newest first"),
+                entries,
+            )
+            .asks::<Text<Id>>("reference", "Only those under this reference.")
+            .pages()
+            .gives::<Page<EntryShown>>(200)
+            .refuses(&["not_found", "history_trimmed"]),
             Route::post("/v1/accounts/{id}/holds", ("hold", "Set money aside"), hold_one)
                 .versioned()
                 .takes::<Hold>()
@@ -107,12 +121,16 @@ pub(super) fn routes() -> Vec<Route> {
             .may_take::<Nothing>()
             .gives::<HoldShown>(200)
             .refuses(&["not_found", "wrong_state", "expired"]),
-            Route::post("/v1/transfers", ("transfer", "Money goes to another account"), transfer)
-                .versioned()
-                .takes::<Transfer>()
-                .gives::<TransferShown>(201)
-                .refuses(SPENDS)
-                .refuses(&["asset_mismatch", "balance_cap_reached", "overflow"]),
+            Route::post(
+                "/v1/transfers",
+                ("transfer", "Money goes to another account"),
+                transfer_one,
+            )
+            .versioned()
+            .takes::<Transfer>()
+            .gives::<TransferShown>(201)
+            .refuses(SPENDS)
+            .refuses(&["asset_mismatch", "balance_cap_reached", "overflow"]),
         ],
     )
 }
@@ -258,15 +276,15 @@ pub(crate) struct Change {
     spend_cap: Patch<SpendCap>,
     #[serde(default)]
     expires_at: Patch<Time>,
-    /// The names that are there are changed; those that are `null` are taken away.
+    /// The names that are there are changed, those that are `null` are taken away, and all others
+    /// stay. `null` in its place takes all of them away.
     #[serde(default)]
-    metadata: Patch<std::collections::BTreeMap<String, Option<String>>>,
+    metadata: Patch<BTreeMap<String, Option<String>>>,
 }
 
 async fn change_one(cx: Cx) -> Answer {
     let body: Change = cx.json()?;
-    let account = cx.book()?.account(cx.id(0)?);
-    let mut call = account.change();
+    let mut call = cx.book()?.account(cx.id(0)?).change();
     if let Some(floor) = body.floor {
         call = call.floor(floor.0);
     }
@@ -285,15 +303,16 @@ async fn change_one(cx: Cx) -> Answer {
         Patch::Null => call.expires_at(None),
         Patch::Value(at) => call.expires_at(Some(at.0)),
     };
-    let pairs = match body.metadata {
-        Patch::Absent => None,
-        Patch::Null => Some(Default::default()),
-        Patch::Value(changes) => Some(super::merged(account.get(), changes).await?),
+    call = match &body.metadata {
+        Patch::Absent => call,
+        Patch::Null => call.metadata(Metadata::default()),
+        Patch::Value(changes) => {
+            let changes = changes.iter();
+            call.merge_metadata(changes.map(|(name, value)| (name.as_str(), value.as_deref())))
+        }
     };
-    if let Some(pairs) = pairs {
-        call = call.metadata(pairs);
-    }
-    cx.make(call.map(|view| Body::ok(move |told| AccountShown::of(view, told)))).await
+    let answer = cx.make(call.map(|view| Body::ok(move |told| AccountShown::of(view, told)))).await;
+    answer.map_err(|problem| problem.minds("metadata: it would be more than 32 pairs, or 4 KiB"))
 }
 
 async fn close(cx: Cx) -> Answer {
@@ -362,6 +381,35 @@ async fn refund(cx: Cx) -> Answer {
         None => account.refund(charge),
     };
     cx.make(call.map(|refund| Body::created(move |told| RefundShown::of(id, refund, told)))).await
+}
+
+async fn entries(cx: Cx) -> Answer {
+    let mut query = cx.query()?;
+    let place = Place::of(&cx, &mut query)?;
+    let reference = query.get::<Id>("reference")?;
+    query.end()?;
+    let account = cx.book()?.account(cx.id(0)?);
+    let seen = account.get().look().await??;
+    let mut entries = account.entries();
+    if let Some(reference) = reference {
+        entries = entries.reference(reference);
+    }
+    if let Some(after) = place.after() {
+        let before = <[u8; 8]>::try_from(after).map_err(|_| Problem::bad_cursor())?;
+        entries = entries.before(Position::new(u64::from_be_bytes(before)));
+    }
+    let mut page = Page { data: Vec::new(), next: None };
+    let mut last = None;
+    while let Some(entry) = entries.next().await? {
+        // A transfer to oneself is two entries at one position, which no cursor parts.
+        if page.data.len() >= place.limit() && last != Some(entry.position) {
+            page.next = last.map(|last| place.cursor(&last.get().to_be_bytes()));
+            break;
+        }
+        last = Some(entry.position);
+        page.data.push(EntryShown::of(entry));
+    }
+    Ok(Reply::json(200, &page).at(seen.position).version(seen.version))
 }
 
 /// Money to set aside.
@@ -442,12 +490,15 @@ pub(crate) struct Transfer {
     metadata: Option<Pairs>,
 }
 
-async fn transfer(cx: Cx) -> Answer {
-    let Transfer { from: Text(from), to: Text(to), amount, metadata } = cx.json()?;
-    let mut call = cx.book()?.account(&from).transfer(&to, amount.0);
+pub(crate) fn transfer(book: &Book, body: Transfer) -> Call<Body> {
+    let Transfer { from: Text(from), to: Text(to), amount, metadata } = body;
+    let mut call = book.account(&from).transfer(&to, amount.0);
     if let Some(pairs) = metadata {
         call = call.metadata(pairs.0);
     }
-    let show = |transfer| Body::created(move |told| TransferShown::of(from, to, transfer, told));
-    cx.make(call.map(show)).await
+    call.map(|transfer| Body::created(move |told| TransferShown::of(from, to, transfer, told)))
+}
+
+async fn transfer_one(cx: Cx) -> Answer {
+    cx.make(transfer(cx.book()?, cx.json()?)).await
 }

@@ -1,20 +1,20 @@
 //! The routes, group by group.
 
 mod accounts;
+mod across;
 mod admin;
 mod drops;
+mod events;
 mod flows;
+mod legs;
 mod operating;
 mod records;
 mod tickets;
 mod withdrawals;
 
-use std::collections::BTreeMap;
+use quipu_ledger::words::Id;
+use quipu_ledger::{Book, Call};
 
-use quipu_ledger::words::{Id, Metadata};
-use quipu_ledger::{Book, Call, Read, account};
-
-use crate::problem::Problem;
 use crate::request::Cx;
 use crate::route::{Answer, Route};
 use crate::shown::Body;
@@ -28,6 +28,8 @@ pub(crate) fn all() -> Vec<Route> {
         drops::routes(),
         tickets::routes(),
         records::routes(),
+        across::routes(),
+        events::routes(),
         admin::routes(),
         operating::routes(),
     ];
@@ -58,26 +60,4 @@ impl Cx {
         };
         self.make(call).await
     }
-}
-
-/// The metadata of an account with these changes: a merge patch of its own.
-async fn merged(
-    read: Read<account::View>,
-    changes: BTreeMap<String, Option<String>>,
-) -> Result<Metadata, Problem> {
-    let seen = read.look().await??;
-    let mut pairs: BTreeMap<String, String> = seen
-        .value
-        .metadata
-        .pairs()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    for (name, value) in changes {
-        match value {
-            Some(value) => pairs.insert(name, value),
-            None => pairs.remove(&name),
-        };
-    }
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    Metadata::new(pairs).map_err(|why| Problem::malformed(format!("metadata: {why}")))
 }

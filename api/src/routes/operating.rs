@@ -71,6 +71,8 @@ async fn answer(path: &'static str, cx: Cx) -> Answer {
             let metrics = cx.api.metrics.as_ref().ok_or_else(|| {
                 Problem::new(Kind::UNAVAILABLE, "this server was started without metrics")
             })?;
+            // They are counted where they lie; who asks waits for that, and nobody else does.
+            cx.api.ledger.count_withdrawals().await?;
             Ok(Reply::text("text/plain; version=0.0.4; charset=utf-8", metrics.render()))
         }
         "/openapi.json" => Ok(Reply::text("application/json", cx.api.document.clone())),

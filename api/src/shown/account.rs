@@ -1,7 +1,7 @@
 //! Accounts and what happens to them, as they are shown.
 
 use quipu_ledger::account::{
-    Charge, Deposit, HoldState, HoldView, Refund, State, Transfer, View, Withdrawal,
+    Charge, Deposit, EntryView, HoldState, HoldView, Refund, State, Transfer, View, Withdrawal,
     WithdrawalState,
 };
 use quipu_ledger::words::{Amount, Asset, Id, Period, Signed};
@@ -243,6 +243,39 @@ impl TransferShown {
             position: told.position.get(),
             at: Time(told.at),
             version: told.version.get(),
+        }
+    }
+}
+
+/// What moved money of an account.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Entry")]
+pub(crate) struct EntryShown {
+    position: u64,
+    /// Such as `deposit`, `charge` or `transfer_out`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// Below zero where it went out.
+    amount: Text<Signed>,
+    /// The balance behind it.
+    balance_after: Text<Signed>,
+    at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<Text<Id>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Pairs>,
+}
+
+impl EntryShown {
+    pub(crate) fn of(entry: EntryView) -> Self {
+        Self {
+            position: entry.position.get(),
+            kind: entry.entry_type.as_str(),
+            amount: Text(entry.amount),
+            balance_after: Text(entry.balance_after),
+            at: Time(entry.at),
+            reference: entry.reference.map(Text),
+            metadata: Some(entry.metadata).filter(|pairs| !pairs.is_empty()).map(Pairs),
         }
     }
 }

@@ -2,15 +2,17 @@
 
 mod account;
 mod drop;
+mod event;
 mod flow;
 mod record;
 mod ticket;
 
 pub(crate) use account::{
-    ACCOUNT_STATES, AccountShown, CHARGE, ChargeShown, DEPOSIT, DepositShown, HOLD_STATES,
-    HoldShown, RefundShown, TransferShown, WITHDRAWAL_STATES, WithdrawalShown,
+    ACCOUNT_STATES, AccountShown, CHARGE, ChargeShown, DEPOSIT, DepositShown, EntryShown,
+    HOLD_STATES, HoldShown, RefundShown, TransferShown, WITHDRAWAL_STATES, WithdrawalShown,
 };
 pub(crate) use drop::{DropClaimShown, DropShown, STATES as DROP_STATES, TakenShown};
+pub(crate) use event::{EventShown, KINDS, TYPES};
 pub(crate) use flow::{FlowShown, MovedShown, STATES as FLOW_STATES};
 pub(crate) use record::{CollectionShown, DeletedShown, PutShown, RecordShown, Value};
 pub(crate) use ticket::{

@@ -7,7 +7,7 @@ mod time;
 
 pub(crate) use amount::{Given, Signed};
 pub(crate) use many::Many;
-pub(crate) use text::{Pairs, Text};
+pub(crate) use text::{Pairs, Text, Word};
 pub(crate) use time::Time;
 
 use serde::{Deserialize, Deserializer};

@@ -135,3 +135,30 @@ fn a_list_is_walked_page_by_page() {
     assert_eq!(seen, (0..7).map(|id| format!("\"a{id}\"")).collect::<Vec<_>>());
     ground.get("/v1/accounts?cursor=00").fails(400, "bad_cursor");
 }
+
+#[test]
+fn entries_are_what_moved_money_newest_first() {
+    let ground = ground();
+    ground.post("/v1/accounts/alice/deposits", r#"{"amount":100,"reference":"r1"}"#).is(201);
+    ground.post("/v1/accounts/alice/charges", r#"{"amount":30,"metadata":{"a":"b"}}"#).is(201);
+    ground.post("/v1/transfers", r#"{"from":"alice","to":"alice","amount":5}"#).is(201);
+    ground.post("/v1/accounts/alice/holds", r#"{"amount":5}"#).is(201);
+    let amounts = |path: &str| {
+        let page = ground.get(path).is(200);
+        let rows = page["data"].as_array().expect("rows").iter();
+        (rows.map(|row| row["amount"].clone()).collect::<Vec<_>>(), page["next"].clone())
+    };
+    let (all, next) = amounts("/v1/accounts/alice/entries");
+    assert_eq!(all, [json!("5"), json!("-5"), json!("-30"), json!("100")]);
+    assert_eq!(next, json!(null));
+    // The two halves of a transfer to oneself stay together.
+    let (first, next) = amounts("/v1/accounts/alice/entries?limit=1");
+    assert_eq!(first, [json!("5"), json!("-5")]);
+    let next = next.as_str().expect("there is more");
+    let (second, _) = amounts(&format!("/v1/accounts/alice/entries?limit=1&cursor={next}"));
+    assert_eq!(second, [json!("-30")]);
+    let (found, _) = amounts("/v1/accounts/alice/entries?reference=r1");
+    assert_eq!(found, [json!("100")]);
+    ground.get("/v1/accounts/alice/entries?cursor=00").fails(400, "bad_cursor");
+    ground.get("/v1/accounts/bob/entries").fails(404, "not_found");
+}

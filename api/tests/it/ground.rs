@@ -133,6 +133,20 @@ impl Ground {
         self.ask("POST", path, &[("Idempotency-Key", key)], Some(body))
     }
 
+    /// A body that need not be text.
+    pub(crate) fn ask_bytes(&self, path: &str, body: &[u8]) -> Told {
+        let len = body.len();
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\
+             Content-Type: application/json\r\nContent-Length: {len}\r\n\r\n"
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        let mut stream = TcpStream::connect(self.at()).expect("it listens");
+        stream.write_all(&request).expect("it reads");
+        Told::read(&mut BufReader::new(stream)).expect("it answers")
+    }
+
     /// One request on a connection of its own.
     pub(crate) fn ask(
         &self,

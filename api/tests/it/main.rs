@@ -1,7 +1,10 @@
 //! The server over real sockets: routes, codes, and what clients may do wrong.
 
 mod accounts;
+mod across;
+mod changes;
 mod drops;
+mod events;
 mod flows;
 mod ground;
 mod guard;

@@ -1,11 +1,13 @@
 //! Accounts: money that somebody owns.
 
+mod entries;
 mod holds;
 mod leases;
 mod options;
 mod payouts;
 mod view;
 
+pub use entries::{Entries, EntryType, EntryView};
 pub use holds::Hold;
 pub use leases::LEASES_MAX;
 pub use options::{Changing, Entry, Holding, Opening, Withdrawing};
@@ -205,6 +207,11 @@ impl Account {
     /// come back.
     pub fn close(&self) -> Call<View> {
         self.call(Ok(Command::Close), |shown| shown.view::<machine::Account>())
+    }
+
+    /// What moved money in it or out of it, newest first.
+    pub fn entries(&self) -> Entries {
+        Entries::new(self)
     }
 
     /// What happened to it, newest first.

@@ -1,7 +1,7 @@
 //! What may be said of an account's calls.
 
-use quipu_core::machines::account::{Account, Command, SpendCap};
-use quipu_core::words::{Amount, Id, Metadata, Period, Signed, Timestamp};
+use quipu_core::machines::account::{Account, Command, MetadataChange, SpendCap};
+use quipu_core::words::{Amount, Id, Merge, Metadata, Period, Signed, Timestamp};
 
 use super::{Charge, Deposit, HoldView, View, Withdrawal};
 use crate::call::Call;
@@ -219,7 +219,39 @@ impl Call<View, Changing> {
     pub fn metadata(self, pairs: Metadata) -> Self {
         self.alter::<Account>(|command| {
             if let Command::Change { metadata, .. } = command {
-                *metadata = Some(pairs);
+                *metadata = Some(MetadataChange::Whole(pairs));
+            }
+            Ok(())
+        })
+    }
+
+    /// Some of the metadata: a name with a value gets it, one without is taken away, and all others
+    /// stay. It is merged with what is there when the call is decided, so nobody has to read first.
+    /// Said beside [`metadata`](Self::metadata), the last one counts.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), quipu::Error> {
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let ledger = quipu::Ledger::open_blocking(folder.path())?;
+    /// use quipu::words::Metadata;
+    ///
+    /// let account = ledger.book("default").account("alice");
+    /// let pairs = Metadata::new([("plan", "basic"), ("team", "blue")])?;
+    /// account.open("USD/2").metadata(pairs).wait()?.done()?;
+    /// let change = account.change().merge_metadata([("plan", Some("gold")), ("team", None)]);
+    /// let changed = change.wait()?.done()?;
+    /// assert!(changed.metadata.pairs().eq([("plan", "gold")]));
+    /// # ledger.close_blocking()
+    /// # }
+    /// ```
+    pub fn merge_metadata<'a>(
+        self,
+        changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Self {
+        let merge = Merge::new(changes);
+        self.alter::<Account>(|command| {
+            if let Command::Change { metadata, .. } = command {
+                *metadata = Some(MetadataChange::Merge(merge?));
             }
             Ok(())
         })

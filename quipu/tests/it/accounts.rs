@@ -17,6 +17,42 @@ async fn account(ledger: &Ledger, id: &str, amount: u64) -> Result<Account, Erro
 }
 
 #[tokio::test]
+async fn metadata_is_merged_with_what_is_there_and_a_retry_is_the_same_merge() -> Result<(), Error>
+{
+    let (_folder, ledger) = ledger().await;
+    let alice = ledger.book("default").account("alice");
+    let pairs = Metadata::new([("plan", "basic"), ("team", "blue")])?;
+    alice.open("USD/2").metadata(pairs).await?.done()?;
+    let change =
+        || alice.change().merge_metadata([("team", None), ("plan", Some("gold"))]).key("k");
+    let first = change().await?.done()?;
+    assert!(first.metadata.pairs().eq([("plan", "gold")]));
+    let later = alice.change().merge_metadata([("seat", Some("7")), ("plan", None)]);
+    assert!(later.await?.done()?.metadata.pairs().eq([("seat", "7")]));
+    let again = change().await?.done()?;
+    assert_eq!((&again.value, again.replayed), (&first.value, true));
+    let kept = alice.get().await?.expect("it is open");
+    assert!(kept.metadata.pairs().eq([("seat", "7")]), "{kept:?}");
+
+    // Nothing is named, so nothing happens; of two ways to say it, the last one counts.
+    let nothing = alice.change().merge_metadata([]).await?.done()?;
+    assert_eq!((nothing.changed, nothing.version), (false, kept.version));
+    let whole = Metadata::new([("a", "1")])?;
+    let both = alice.change().merge_metadata([("b", Some("2"))]).metadata(whole);
+    assert!(both.await?.done()?.metadata.pairs().eq([("a", "1")]));
+
+    // A merge that is malformed, and one that is not, but what would come of it is.
+    let long = "x".repeat(4_000);
+    let twice = alice.change().merge_metadata([("a", None), ("a", Some("2"))]).await;
+    assert!(matches!(twice, Err(Error::Malformed(_))), "{twice:?}");
+    alice.change().merge_metadata([("l", Some(&*long))]).await?.done()?;
+    let more = alice.change().merge_metadata([("m", Some(&long[..100]))]).await;
+    let refused = more.expect_err("it is about what was asked");
+    assert_eq!(refused.refused().map(|refused| refused.code), Some(Code::Malformed));
+    ledger.close().await
+}
+
+#[tokio::test]
 async fn it_is_opened_with_its_limits_and_changed_and_closed() -> Result<(), Error> {
     let (_folder, ledger) = ledger().await;
     let alice = ledger.book("default").account("alice");

@@ -6,6 +6,7 @@ mod balance;
 mod blocking;
 mod copies;
 mod drops;
+mod entries;
 mod flows;
 mod follow;
 mod ground;

@@ -16,10 +16,13 @@ use crate::ground::code;
 #[derive(Clone, Default)]
 struct Everything(Arc<Mutex<Seen>>);
 
+/// Names and values.
+type Labels = Vec<(String, String)>;
+
 #[derive(Default)]
 struct Seen {
     described: BTreeMap<String, (Option<Unit>, String)>,
-    values: BTreeMap<String, BTreeMap<Vec<(String, String)>, Arc<Value>>>,
+    values: BTreeMap<String, BTreeMap<Labels, Arc<Value>>>,
 }
 
 /// A counter's or a gauge's value, or how often a histogram was given one.

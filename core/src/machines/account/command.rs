@@ -1,7 +1,7 @@
 //! What can be asked of an account, and how a command tells itself apart.
 
 use crate::machine::{Canon, Canonical, Said};
-use crate::words::{Amount, Asset, Id, Metadata, Period, Position, Signed, Timestamp};
+use crate::words::{Amount, Asset, Id, Merge, Metadata, Period, Position, Signed, Timestamp};
 
 /// By how many of its first bytes a secret is told from another one under an idempotency key.
 pub const SECRET_PRINT_BYTES: usize = 16;
@@ -151,8 +151,8 @@ pub enum Command {
         spend_cap: Option<Option<SpendCap>>,
         /// A new end, or none any more.
         expires_at: Option<Option<Timestamp>>,
-        /// New metadata.
-        metadata: Option<Metadata>,
+        /// New metadata, or some of it.
+        metadata: Option<MetadataChange>,
     },
     /// It is used no more.
     Close,
@@ -246,6 +246,24 @@ pub enum Command {
         /// Which one.
         withdrawal: Position,
     },
+}
+
+/// How metadata changes.
+#[derive(Clone, PartialEq, Debug)]
+pub enum MetadataChange {
+    /// This takes the place of all that was there.
+    Whole(Metadata),
+    /// What is named changes. Where what comes of it is too much, that is malformed.
+    Merge(Merge),
+}
+
+impl MetadataChange {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Whole(metadata) => metadata.heap_bytes(),
+            Self::Merge(merge) => merge.heap_bytes(),
+        }
+    }
 }
 
 /// The most that may be spent within one calendar period.
@@ -439,7 +457,17 @@ impl Said for Command {
                 canon_spend_cap(canon, 4, spend_cap.as_ref().and_then(Option::as_ref));
                 canon_removal(canon, 6, spend_cap.as_ref());
                 canon_change(canon, 7, expires_at.as_ref());
-                canon.maybe(9, metadata.as_ref());
+                match metadata {
+                    None => {}
+                    Some(MetadataChange::Whole(metadata)) => canon.field(9, metadata),
+                    // One that changes nothing is none.
+                    Some(MetadataChange::Merge(merge)) => {
+                        canon_metadata(canon, 10, merge.set());
+                        if !merge.removed().is_empty() {
+                            canon.list(11, merge.removed(), |name, canon| canon.field(1, &**name));
+                        }
+                    }
+                }
             }
             Self::Close | Self::AccountDue => {}
             Self::Receive { from: other }
@@ -478,7 +506,9 @@ impl Said for Command {
             Self::Transfer { to, metadata, .. } | Self::Send { to, metadata, .. } => {
                 to.heap_bytes() + metadata.heap_bytes()
             }
-            Self::Change { metadata, .. } => metadata.as_ref().map_or(0, Metadata::heap_bytes),
+            Self::Change { metadata, .. } => {
+                metadata.as_ref().map_or(0, MetadataChange::heap_bytes)
+            }
             Self::Refund { charge: id, .. }
             | Self::Capture { hold: id, .. }
             | Self::Release { hold: id }

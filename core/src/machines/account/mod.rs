@@ -28,7 +28,7 @@ mod decide;
 mod event;
 mod state;
 
-pub use command::{Command, SECRET_PRINT_BYTES, SpendCap};
+pub use command::{Command, MetadataChange, SECRET_PRINT_BYTES, SpendCap};
 pub use event::{
     Changed, Charged, Closed, Deposited, Event, Expired, FlowFunded, FlowRaised, FlowRecovered,
     GaveBack, HoldCaptured, HoldExpired, HoldPlaced, HoldReleased, LeaseExpired, Opened, Received,

@@ -6,11 +6,11 @@
 use super::{are_told_apart, said};
 use quipu_core::machine::{Machine, Shows, Side, Solo, Told, Transit};
 use quipu_core::machines::account::{
-    Account, Command, ERROR_BYTES_MAX, Event, Hold, HoldState, Item, SpendCap, State, Withdrawal,
-    WithdrawalState, hold_key, metadata_key, withdrawal_key,
+    Account, Command, ERROR_BYTES_MAX, Event, Hold, HoldState, Item, MetadataChange, SpendCap,
+    State, Withdrawal, WithdrawalState, hold_key, metadata_key, withdrawal_key,
 };
 use quipu_core::words::{
-    Amount, Asset, Code, Fact, Id, Metadata, Period, Position, Refusal, Signed, Timestamp,
+    Amount, Asset, Code, Fact, Id, Merge, Metadata, Period, Position, Refusal, Signed, Timestamp,
 };
 
 const SECOND: u64 = 1_000;
@@ -364,7 +364,18 @@ fn change_metadata(to: Metadata) -> Command {
         cap: None,
         spend_cap: None,
         expires_at: None,
-        metadata: Some(to),
+        metadata: Some(MetadataChange::Whole(to)),
+    }
+}
+
+fn merge(changes: &[(&str, Option<&str>)]) -> Command {
+    let merge = Merge::new(changes.iter().copied()).expect("a test's merge");
+    Command::Change {
+        floor: None,
+        cap: None,
+        spend_cap: None,
+        expires_at: None,
+        metadata: Some(MetadataChange::Merge(merge)),
     }
 }
 
@@ -452,11 +463,13 @@ fn expired() -> Solo<Account> {
 #[test]
 fn what_each_state_allows() {
     use Code::{Expired, NotFound, WrongState};
-    let rows: [(Step, Outcome, Option<Code>, Option<Code>); 34] = [
+    let rows: [(Step, Outcome, Option<Code>, Option<Code>); 36] = [
         // command, outcome where busy, code where closed, code where expired (None: happens)
         (open().into(), taken(101), Some(Code::AlreadyExists), Some(Code::AlreadyExists)),
         (change_floor(-5).into(), done(), Some(WrongState), Some(Expired)),
         (change().into(), Outcome::Already, Some(WrongState), Some(Expired)),
+        (merge(&[]).into(), Outcome::Already, Some(WrongState), Some(Expired)),
+        (merge(&[("k", None)]).into(), done(), Some(WrongState), Some(Expired)),
         (Command::Close.into(), no(Code::NotEmpty), Some(WrongState), Some(Expired)),
         (Command::AccountDue.into(), no(WrongState), Some(WrongState), Some(WrongState)),
         (deposit(1).into(), comes_in(1), Some(WrongState), Some(Expired)),
@@ -1190,6 +1203,47 @@ fn metadata_is_an_item_while_there_is_some() {
 }
 
 #[test]
+fn metadata_is_merged_with_what_is_there() {
+    let there = |solo: &Solo<Account>, pairs: &[(&str, &str)]| {
+        let pairs = Metadata::new(pairs.iter().copied()).expect("metadata");
+        assert_eq!(solo.item(&metadata_key()), Some(&Item::from(pairs)));
+    };
+    let solo = account([open().into()]);
+    let solo = check(solo, [(merge(&[("a", Some("1")), ("b", Some("2"))]).into(), done())]);
+    there(&solo, &[("a", "1"), ("b", "2")]);
+    let solo = check(solo, [(merge(&[("a", None), ("c", Some("3")), ("x", None)]).into(), done())]);
+    there(&solo, &[("b", "2"), ("c", "3")]);
+    let solo = check(solo, [(merge(&[]).into(), Outcome::Already)]);
+    there(&solo, &[("b", "2"), ("c", "3")]);
+
+    // What comes of it is no more than metadata may be, and a limit beside it does not change.
+    let long = "x".repeat(Metadata::BYTES_MAX - 2);
+    let too_much = merge(&[("l", Some(&long))]);
+    let Command::Change { metadata, .. } = too_much.clone() else { panic!("it is a change") };
+    let with_floor = Command::Change {
+        floor: Some(Signed::new(1_000)),
+        cap: None,
+        spend_cap: None,
+        expires_at: None,
+        metadata,
+    };
+    let solo = check(
+        solo,
+        [
+            (too_much.into(), no(Code::Malformed)),
+            // It is about what was asked, so it comes before what the account has.
+            (with_floor.into(), no(Code::Malformed)),
+        ],
+    );
+    there(&solo, &[("b", "2"), ("c", "3")]);
+    let solo =
+        check(solo, [(merge(&[("l", Some(&long)), ("b", None), ("c", None)]).into(), done())]);
+    there(&solo, &[("l", &long)]);
+    let solo = check(solo, [(merge(&[("l", None)]).into(), done())]);
+    assert_eq!(solo.items().count(), 0);
+}
+
+#[test]
 fn the_spend_cap_counts_what_is_spent() {
     let make = || account([open_spend(10, Period::Day).into(), deposit(100).into()]);
     check_each(
@@ -1468,6 +1522,12 @@ fn commands_that_differ_read_differently() {
         change_end(None),
         change_metadata(Metadata::default()),
         change_metadata(metadata()),
+        merge(&[("k", Some("v"))]),
+        merge(&[("k", Some("w"))]),
+        merge(&[("k", None)]),
+        merge(&[("k", None), ("l", None)]),
+        merge(&[("kl", None)]),
+        merge(&[("k", None), ("l", Some("v"))]),
         Command::Close,
         send(7),
         receive(),
@@ -1486,6 +1546,11 @@ fn commands_that_differ_read_differently() {
         Command::AccountDue,
     ];
     are_told_apart(&commands);
+    // A merge has no order, and one of nothing is none.
+    let one = merge(&[("a", None), ("b", None), ("c", Some("1")), ("d", Some("2"))]);
+    let two = merge(&[("d", Some("2")), ("b", None), ("c", Some("1")), ("a", None)]);
+    assert_eq!(said(&one), said(&two));
+    assert_eq!(said(&merge(&[])), said(&change()));
     assert_eq!(said(&refund("c7", None)).1, Some(id("c7")));
     assert_eq!(said(&capture("h7", None)).1, Some(id("h7")));
     assert_eq!(said(&fail("w7", 7)).1, Some(id("w7")));

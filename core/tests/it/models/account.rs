@@ -10,11 +10,11 @@ use proptest::sample::select;
 use quipu_core::machine::{ItemKey, Side, Solo, Transit};
 use quipu_core::machines::account::{
     Account, Command, Head, HoldState, INDEX_WITHDRAWAL_STATE, INDEX_WITHDRAWAL_WORKER, Item,
-    SpendCap, State, WithdrawalState, by_state, by_worker, charge_key, charge_reference_key,
-    deposit_reference_key, hold_key, metadata_key, withdrawal_key,
+    MetadataChange, SpendCap, State, WithdrawalState, by_state, by_worker, charge_key,
+    charge_reference_key, deposit_reference_key, hold_key, metadata_key, withdrawal_key,
 };
 use quipu_core::words::{
-    Amount, Asset, Code, Fact, Id, Metadata, Period, Position, Refusal, Signed, Timestamp,
+    Amount, Asset, Code, Fact, Id, Merge, Metadata, Period, Position, Refusal, Signed, Timestamp,
 };
 
 const DAY: u64 = 86_400_000;
@@ -166,6 +166,28 @@ impl Model {
             "expired" => no(Code::Expired),
             _ => Ok(()),
         }
+    }
+
+    /// The metadata that is there, name by name.
+    fn merged(&self, merge: &Merge) -> Result<Metadata, No> {
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in self.metadata.iter().flat_map(Metadata::pairs) {
+            let is_removed = merge.removed().iter().any(|removed| **removed == *name);
+            let new = merge.set().pairs().find(|(set, _)| *set == name);
+            if !is_removed {
+                pairs.push((name, new.map_or(value, |(_, new)| new)));
+            }
+        }
+        for (name, value) in merge.set().pairs() {
+            if pairs.iter().all(|(there, _)| *there != name) {
+                pairs.push((name, value));
+            }
+        }
+        let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if pairs.len() > 32 || bytes > 4096 {
+            return no(Code::Malformed);
+        }
+        Ok(Metadata::new(pairs).expect("it is within its limits"))
     }
 
     fn exists(&self) -> Result<(), No> {
@@ -357,6 +379,12 @@ impl Model {
             }
             Command::Change { floor, cap, spend_cap, expires_at, metadata } => {
                 self.open()?;
+                let metadata = match metadata {
+                    None => None,
+                    Some(MetadataChange::Whole(metadata)) => Some(metadata.clone()),
+                    Some(MetadataChange::Merge(merge)) if merge.is_empty() => None,
+                    Some(MetadataChange::Merge(merge)) => Some(self.merged(merge)?),
+                };
                 if floor.is_some_and(|floor| self.balance() - self.held() < floor.get()) {
                     return no_available(Code::InsufficientFunds, self.available());
                 }
@@ -386,7 +414,7 @@ impl Model {
                     self.end = end.map(Timestamp::ms);
                 }
                 if let Some(metadata) = metadata {
-                    self.metadata = Some(metadata.clone()).filter(|metadata| !metadata.is_empty());
+                    self.metadata = Some(metadata).filter(|metadata| !metadata.is_empty());
                 }
                 Ok(NOTHING_MOVED)
             }
@@ -922,6 +950,19 @@ impl Draw {
         Metadata::new(pairs).expect("it is short")
     }
 
+    /// Sometimes names that were never there, and sometimes more than there is room for.
+    fn metadata_change(&self) -> Option<MetadataChange> {
+        let long = "x".repeat(Metadata::BYTES_MAX - 4);
+        let value = [None, Some(self.text), Some(&*long)][self.pick / 8 % 3];
+        let names = ["key", "a", "b"].into_iter().skip(self.pick / 32 % 4);
+        let merge = || Merge::new(names.map(|name| (name, value)));
+        match self.limit % 3 {
+            0 => Some(MetadataChange::Whole(self.metadata())),
+            // Long values of two names are too much already.
+            _ => merge().ok().map(MetadataChange::Merge),
+        }
+    }
+
     /// What is in transit has mostly the sign that the leg can use.
     fn way(&self) -> Way {
         let amount = match self.what {
@@ -990,7 +1031,7 @@ impl Draw {
                 cap: self.limit.is_multiple_of(7).then_some(part),
                 spend_cap: self.spend_cap(),
                 expires_at: self.end(),
-                metadata: Some(metadata).filter(|_| self.ended),
+                metadata: self.metadata_change().filter(|_| self.ended),
             },
             39..=40 => Command::Close,
             41 => self.opening(),
@@ -1183,7 +1224,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         )
             .prop_map(move |(floor, cap, spend_cap, expires_at)| Command::Change {
                 floor: floor.map(Signed::new), cap, spend_cap, expires_at,
-                metadata: Some(Metadata::default()),
+                metadata: Some(MetadataChange::Whole(Metadata::default())),
             }),
         1 => Just(Command::Close),
         2 => (odd_id(), amount()).prop_map(move |(to, amount)| {

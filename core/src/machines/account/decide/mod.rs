@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 1 | `malformed` | an amount or a time span of zero, a text that is too long, a leg with nothing in transit |
 //! | 2 | `not_found` | no such account (`already_exists` where one is to be opened) |
-//! | 3 | `wrong_state`, `expired` | the account is closed; expired. Not asked of money on its way back, nor of what a flow pays |
+//! | 3 | `wrong_state`, `expired` | the account is closed; expired. Not asked of money on its way back, nor of what a flow pays. Then `malformed` where merged metadata would be too much |
 //! | 4 | `not_found` | no such charge, hold or withdrawal |
 //! | 5 | `wrong_state`, `expired` | the charge, hold or withdrawal is past that; the hold expired |
 //! | 6 | `stale_fence`, `exceeds_held` | a newer lease was given out; more than the hold held or the charge has left |
