@@ -58,7 +58,7 @@ function workloads.batch()
    end
    local body = '{"operations":[' .. table.concat(operations, ",") .. "]}"
    local ask = post:format("/v1/batch") .. "Content-Length: " .. #body .. "\r\n\r\n" .. body
-   -- A batch is a success whatever its operations come to. (Only a problem says so.)
+   -- A batch is a success whatever its operations have come to; those that have not say so.
    response = function(_, _, answer)
       if answer:find('problem":', 1, true) then
          problems = problems + 1
