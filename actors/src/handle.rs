@@ -96,6 +96,7 @@ impl Handle {
     fn enter(&self, calls: u64, bytes: u64) -> Result<(), Fault> {
         self.shared.gate.enter(calls, bytes).map_err(|turned| match turned {
             Turned::Full => Fault::Overloaded,
+            Turned::TooLarge => Fault::TooLarge,
             Turned::Closed => Fault::Stopping,
         })
     }

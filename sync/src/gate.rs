@@ -24,6 +24,8 @@ pub struct Gate {
 pub enum Turned {
     /// So much is under way already.
     Full,
+    /// It alone is more bytes than there may ever be.
+    TooLarge,
     /// Nothing is let in any more.
     Closed,
 }
@@ -40,7 +42,7 @@ impl Gate {
     pub fn enter(&self, calls: u64, bytes: u64) -> Result<(), Turned> {
         // What can never be let in is not counted, so that no count runs over.
         if bytes > self.bytes_max {
-            return Err(if self.is_closed() { Turned::Closed } else { Turned::Full });
+            return Err(if self.is_closed() { Turned::Closed } else { Turned::TooLarge });
         }
         // Two callers at the bound may both see the other's bytes and both be turned away: they
         // are told that it is full, which it is.

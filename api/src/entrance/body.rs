@@ -19,6 +19,10 @@ use crate::route::Route;
 /// How long a body may take to come.
 const TIME: Duration = Duration::from_secs(30);
 
+/// How much of a body that is too large is read and thrown away, and for how long.
+const DRAIN: usize = 16 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
 /// A body that was read, and the memory that it was given.
 pub(super) struct Read<'a> {
     pub(super) bytes: Bytes,
@@ -47,6 +51,7 @@ pub(super) async fn read<'a>(
         Problem::new(Kind::TOO_LARGE, detail)
     };
     if hint.lower() > max as u64 {
+        drain(body).await;
         return Err(too_large());
     }
     let len = hint.upper().map_or(max, |upper| upper.min(max as u64) as usize);
@@ -75,6 +80,7 @@ async fn whole(mut body: Body, max: usize) -> Result<Option<Bytes>, axum::Error>
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         if first.len() + rest.len() + data.len() > max {
+            drain(body).await;
             return Ok(None);
         }
         if first.is_empty() && rest.is_empty() {
@@ -87,6 +93,20 @@ async fn whole(mut body: Body, max: usize) -> Result<Option<Bytes>, axum::Error>
         rest.extend_from_slice(&data);
     }
     Ok(Some(if rest.is_empty() { first } else { rest.freeze() }))
+}
+
+/// Reads on for a little, so that a client that sends before it listens hears the answer.
+async fn drain(mut body: Body) {
+    let rest = async {
+        let mut left = DRAIN;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = timeout(DRAIN_TIME, rest).await;
 }
 
 fn is_json(headers: &HeaderMap) -> Result<(), Problem> {

@@ -11,10 +11,11 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+use percent_encoding::percent_decode_str;
 use quipu_ledger::words::Code;
 
 use self::contained::contained;
@@ -34,12 +35,16 @@ pub(crate) fn router(api: Arc<Api>, routes: Vec<Route>) -> Router {
         let act = move |State(api): State<Arc<Api>>, request: Request| {
             serve(api, Arc::clone(&route), request)
         };
-        let at = paths.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
-            paths.push((path, MethodRouter::new().fallback(wrong_method)));
-            paths.len() - 1
-        });
-        let known = core::mem::take(&mut paths[at].1);
-        paths[at].1 = known.on(filter, act);
+        // A ticket may have the name of the path beside it.
+        let is_ticket = path == "/v1/tickets/{id}";
+        for path in [Some(path), is_ticket.then_some("/v1/tickets/batch")].into_iter().flatten() {
+            let at = paths.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
+                paths.push((path, MethodRouter::new().fallback(wrong_method)));
+                paths.len() - 1
+            });
+            let known = core::mem::take(&mut paths[at].1);
+            paths[at].1 = known.on(filter, act.clone());
+        }
     }
     let mut router = Router::new().fallback(unknown_path);
     for (path, methods) in paths {
@@ -86,7 +91,7 @@ async fn serve(api: Arc<Api>, route: Arc<Route>, request: Request) -> Response<B
 async fn carry_out(
     api: Arc<Api>,
     route: &Route,
-    mut parts: Parts,
+    parts: Parts,
     body: Body,
     request_id: &str,
 ) -> Answer {
@@ -94,12 +99,7 @@ async fn carry_out(
     if api.is_stopping() && route.needs != Needs::Nothing {
         return Err(Problem::stopping());
     }
-    let mut places = Vec::new();
-    if route.path.contains('{') {
-        let given = RawPathParams::from_request_parts(&mut parts, &()).await;
-        let given = given.map_err(|_| Problem::malformed("the path is not UTF-8"))?;
-        places.extend(given.iter().map(|(_, value)| value.to_owned()));
-    }
+    let places = places(route.path, parts.uri.path())?;
     let read = body::read(&api, route, &parts.headers, body).await?;
     let cx = Cx {
         caller,
@@ -112,6 +112,17 @@ async fn carry_out(
         api: Arc::clone(&api),
     };
     (route.act)(cx).await
+}
+
+/// What stands in the places of a route's path.
+fn places(route: &str, path: &str) -> Result<Vec<String>, Problem> {
+    let segments = route.split('/').zip(path.split('/'));
+    let places = segments.filter(|(pattern, _)| pattern.starts_with('{'));
+    let read = |(_, text): (&str, &str)| match percent_decode_str(text).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(Problem::malformed("the path is not UTF-8")),
+    };
+    places.map(read).collect()
 }
 
 /// The name of a request: its sender's where that is fit to be logged, else one of our own.

@@ -152,6 +152,9 @@ async fn transact(cx: Cx) -> Answer {
     if let Some(key) = cx.said.key()? {
         transaction = transaction.key(key);
     }
+    if let Some(trace) = cx.said.trace() {
+        transaction = transaction.trace(trace);
+    }
     let done = match transaction.await {
         Ok(Outcome::Done(done)) => done,
         Ok(Outcome::Refused(refused)) | Err(Error::Refused(refused)) => {

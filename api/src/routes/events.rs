@@ -117,7 +117,7 @@ async fn walk<M: Machine>(
         if page.data.len() >= place.limit() && next != last {
             break;
         }
-        let Past { position, at, event } = match history.next().await {
+        let Past { position, at, event, trace } = match history.next().await {
             Ok(Some(past)) => past,
             Ok(None) => break,
             Err(Error::Malformed(_)) if place.after().is_some() => {
@@ -130,7 +130,12 @@ async fn walk<M: Machine>(
         last = Some(position);
         let happened = happened(event);
         let moved = moves.of(&id, &happened).await?;
-        page.data.extend(EventShown::of((position, at), Some(id.clone()), &happened, &moved));
+        page.data.extend(EventShown::of(
+            (position, at, trace),
+            Some(id.clone()),
+            &happened,
+            &moved,
+        ));
     }
     page.next = history.version().map(|next| place.cursor(&next.get().to_be_bytes()));
     Ok(Reply::json(200, &page).at(position).version(version))
@@ -161,7 +166,7 @@ async fn of_book(cx: Cx) -> Answer {
         let Some(piece) = events.piece().await? else {
             return Ok(Reply::json(200, &page).at(durable));
         };
-        for Event { position, at, mut parts } in piece {
+        for Event { position, at, mut parts, trace } in piece {
             parts.retain(|part| fits(&part.happened));
             // An event of several streams is not cut in two, though it be more than a page.
             if !page.data.is_empty() && page.data.len() + parts.len() > limit {
@@ -173,7 +178,7 @@ async fn of_book(cx: Cx) -> Answer {
                     Some(stream) => moves.of(stream, &part.happened).await?,
                     None => Default::default(),
                 };
-                let of = (position, at);
+                let of = (position, at, trace);
                 page.data.extend(EventShown::of(of, part.stream, &part.happened, &moved));
             }
             if page.data.len() >= limit {

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-use super::{accounts, flows, records};
+use super::{accounts, drops, flows, records, tickets};
 use crate::problem::Problem;
 use crate::request::{Member, Sifted, sift};
 use crate::route::SchemaOf;
 use crate::shown::{
-    AccountShown, Body, CHARGE, ChargeShown, DEPOSIT, DeletedShown, DepositShown, HoldShown,
-    MovedShown, PutShown, TransferShown,
+    AccountShown, Body, CHARGE, ChargeShown, ClaimShown, DEPOSIT, DeletedShown, DepositShown,
+    DropClaimShown, HoldShown, MovedShown, PutShown, TakenShown, TicketShown, TransferShown,
 };
 use crate::wire::Word;
 
@@ -103,6 +103,22 @@ static OPS: &[Op] = &[
     op!("flow.withdraw", [Stream], accounts::Part, MovedShown, |reader| {
         let body = reader.body()?;
         Ok(flows::withdraw(reader.book, &reader.id(Stream)?, &body))
+    }),
+    op!("ticket.issue", [], tickets::Issue, TicketShown, |reader| {
+        let body: tickets::Issue = reader.body()?;
+        reader.create(body, tickets::issue)
+    }),
+    op!("ticket.claim", [Stream], tickets::Claim, ClaimShown, |reader| {
+        let body = reader.body()?;
+        Ok(tickets::claim(reader.book, &reader.id(Stream)?, body))
+    }),
+    op!("drop.claim", [Stream], drops::Claim, DropClaimShown, |reader| {
+        let body = reader.body()?;
+        Ok(drops::claim(reader.book, reader.id(Stream)?, body))
+    }),
+    op!("drop.release", [Stream, Claim], accounts::Nothing, TakenShown, |reader| {
+        let accounts::Nothing {} = reader.body()?;
+        Ok(drops::release(reader.book, reader.id(Stream)?, reader.id(Claim)?))
     }),
     op!("record.put", [Stream, Collection, Key], records::Put, PutShown, |reader| {
         let body = reader.body()?;

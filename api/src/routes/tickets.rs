@@ -204,6 +204,9 @@ async fn issue_many(cx: Cx) -> Answer {
     if let Some(key) = cx.said.key()? {
         issues = issues.key(key);
     }
+    if let Some(trace) = cx.said.trace() {
+        issues = issues.trace(trace);
+    }
     match issues.await? {
         Outcome::Refused(refused) => Err(refused.into()),
         Outcome::Done(done) => {

@@ -6,7 +6,9 @@ use quipu_ledger::events::{
     Happened, Posting, Postings, Side, account, collection, drop, export, flow, record, source,
     ticket,
 };
-use quipu_ledger::words::{Amount, Asset, Id, Metadata, Period, Position, Signed, Timestamp};
+use quipu_ledger::words::{
+    Amount, Asset, Id, Metadata, Period, Position, Signed, Timestamp, Trace,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -34,7 +36,13 @@ pub(crate) struct EventShown {
     /// What moved; absent where no money did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     postings: Vec<PostingShown>,
+    /// The `traceparent` of the request that led to it, where it had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
 }
+
+/// Where an event lies in the log, when it was decided, and the trace that it is part of.
+pub(crate) type Place = (Position, Timestamp, Option<Trace>);
 
 /// One signed movement. Those of an event sum to zero, together with those of its other streams.
 #[derive(Serialize, JsonSchema)]
@@ -74,7 +82,7 @@ impl From<&Posting> for PostingShown {
 impl EventShown {
     /// None where it is nothing that clients are told of.
     pub(crate) fn of(
-        (position, at): (Position, Timestamp),
+        (position, at, trace): Place,
         stream: Option<Id>,
         happened: &Happened,
         moved: &Postings,
@@ -88,6 +96,7 @@ impl EventShown {
             at: Time(at),
             data: data_of(happened),
             postings: moved.list().iter().map(PostingShown::from).collect(),
+            trace: trace.map(|trace| trace.to_string()),
         })
     }
 

@@ -89,6 +89,57 @@ fn legs_happen_together_and_each_shows_what_its_own_route_does() {
 }
 
 #[test]
+fn tickets_drops_and_flows_are_legs_and_items_as_well() {
+    let ground = ground();
+    ground
+        .post("/v1/drops", r#"{"id":"shoes","stock":2,"price":{"amount":10,"asset":"USD/2"}}"#)
+        .is(201);
+    let flow = r#"{"id":"f","asset":"USD/2","total":60,"duration_seconds":60,
+        "start_at":"2020-01-01T00:00:00Z","recipient":"bob"}"#;
+    ground.post("/v1/flows", flow).is(201);
+    let done = transact(
+        &ground,
+        &[
+            json!({"op":"ticket.issue","id":"seat","amount":5,"asset":"USD/2"}),
+            json!({"op":"ticket.claim","id":"seat","claimant":"alice"}),
+            json!({"op":"drop.claim","id":"shoes","claimant":"alice","pay_from":"alice"}),
+            json!({"op":"flow.settle","id":"f"}),
+            json!({"op":"flow.withdraw","id":"f","amount":20}),
+        ],
+    );
+    let done = done.is(201);
+    let results = &done["results"];
+    assert_eq!(results[0]["id"], "seat", "{done}");
+    assert_eq!(results[1]["claimant"], "alice");
+    assert_eq!((&results[2]["number"], &results[2]["remaining"]), (&json!(1), &json!(1)));
+    assert_eq!((&results[3]["amount"], &results[4]["amount"]), (&json!("60"), &json!("20")));
+    assert_eq!(
+        (available(&ground, "alice"), available(&ground, "bob")),
+        ("90".into(), "20".into())
+    );
+    let claim = results[2]["id"].as_str().expect("text");
+    let results = batch(
+        &ground,
+        &[
+            json!({"op":"drop.release","id":"shoes","claim":claim}),
+            json!({"op":"drop.release","id":"shoes","claim":claim}),
+            json!({"op":"ticket.claim","id":"seat","claimant":"alice"}),
+            json!({"op":"ticket.claim","id":"seat","claimant":"bob"}),
+            json!({"op":"ticket.issue","key":"k"}),
+            json!({"op":"flow.withdraw","id":"f"}),
+            json!({"op":"flow.settle","id":"f"}),
+        ],
+    );
+    let statuses: Vec<&Value> = results.iter().map(|result| &result["status"]).collect();
+    assert_eq!(statuses, [200, 409, 200, 409, 201, 201, 409], "{results:?}");
+    assert_eq!(results[2]["body"], done["results"][1], "the same as the first time");
+    assert_eq!(
+        (available(&ground, "alice"), available(&ground, "bob")),
+        ("100".into(), "60".into())
+    );
+}
+
+#[test]
 fn the_lowest_refused_leg_is_named_and_nothing_happens() {
     let ground = ground();
     let deposit = json!({"op":"account.deposit","id":"bob","amount":1,"reference":"r"});
@@ -138,7 +189,8 @@ fn a_transaction_under_a_key_happens_once() {
 
 #[test]
 fn of_many_legs_only_their_positions_are_told() {
-    let ground = ground();
+    let ground = Ground::with_memory(256 << 20);
+    ground.post("/v1/accounts", r#"{"id":"bob","asset":"USD/2"}"#).is(201);
     let legs = |count: usize| {
         let leg = json!({"op":"account.deposit","id":"bob","amount":1});
         vec![leg; count]
@@ -321,7 +373,7 @@ fn each_operation_of_a_batch_has_a_key_of_its_own() {
 
 #[test]
 fn what_is_no_batch_is_malformed_as_a_whole() {
-    let ground = Ground::new();
+    let ground = Ground::with_memory(256 << 20);
     assert_eq!(batch(&ground, &[]), [Value::Null; 0]);
     for body in ["", "{}", "[]", r#"{"operations":5}"#, r#"{"operations":[{}"#, "\u{0}"] {
         ground.post("/v1/batch", body).fails(400, "malformed");

@@ -479,3 +479,11 @@ impl Keyed {
         self.ground.ask("POST", path, &[("Authorization", &key)], Some(body))
     }
 }
+
+#[test]
+fn a_ticket_may_be_named_as_the_path_beside_it() {
+    let ground = Ground::new();
+    ground.post("/v1/tickets", r#"{"id":"batch"}"#).is(201);
+    assert_eq!(ground.get("/v1/tickets/batch").is(200)["id"], "batch");
+    ground.post("/v1/tickets/batch/claims", r#"{"claimant":"alice"}"#).is(201);
+}
