@@ -14,9 +14,12 @@ use serde::Serialize;
 use crate::reply::{self, Headers};
 use crate::wire::Text;
 
-/// What a client is told where there is no success.
+/// What a client is told where there is no success. It is seldom, so it is small where it is not.
 #[derive(Clone, Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
     kind: Kind,
     detail: String,
     leg: Option<usize>,
@@ -86,7 +89,7 @@ pub(crate) struct Shown<'a> {
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (facts, headers) = (Facts::default(), Headers::default());
-        Self { kind, detail: detail.into(), leg: None, facts, headers }
+        Self(Box::new(Inner { kind, detail: detail.into(), leg: None, facts, headers }))
     }
 
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
@@ -115,18 +118,18 @@ impl Problem {
 
     /// As of this position.
     pub(crate) fn at(mut self, position: Position) -> Self {
-        self.headers.position = Some(position);
+        self.0.headers.position = Some(position);
         self
     }
 
     /// The first operation has an id, which begins with this letter.
     pub(crate) fn first(mut self, letter: char) -> Self {
-        if let Some(position) = self.facts.first_position {
+        if let Some(position) = self.0.facts.first_position {
             let first = Id::made(letter, Position::new(position));
-            if self.kind == Kind::of(Code::AlreadyExists) {
-                self.detail = format!("the reference was used before, by {first}");
+            if self.0.kind == Kind::of(Code::AlreadyExists) {
+                self.0.detail = format!("the reference was used before, by {first}");
             }
-            self.facts.first = Some(Text(first));
+            self.0.facts.first = Some(Text(first));
         }
         self
     }
@@ -134,8 +137,8 @@ impl Problem {
     /// Where a rule of the stream has found it malformed, this is what it minds.
     pub(crate) fn minds(mut self, detail: &str) -> Self {
         // What was malformed before anything was asked rests on nothing, and says what it is.
-        if self.kind == Kind::of(Code::Malformed) && self.headers.position.is_some() {
-            detail.clone_into(&mut self.detail);
+        if self.0.kind == Kind::of(Code::Malformed) && self.0.headers.position.is_some() {
+            detail.clone_into(&mut self.0.detail);
         }
         self
     }
@@ -143,29 +146,29 @@ impl Problem {
     /// Where it says that there is no such thing: that no version of it is the one that was asked
     /// for.
     pub(crate) fn or_stale(mut self) -> Self {
-        if self.kind == Kind::of(Code::NotFound) {
-            self.kind = Kind::of(Code::VersionMismatch);
-            self.detail = "there is none, so it is not at this version".to_owned();
+        if self.0.kind == Kind::of(Code::NotFound) {
+            self.0.kind = Kind::of(Code::VersionMismatch);
+            self.0.detail = "there is none, so it is not at this version".to_owned();
         }
         self
     }
 
     pub(crate) fn status(&self) -> u16 {
-        self.kind.status
+        self.0.kind.status
     }
 
     pub(crate) fn code(&self) -> &'static str {
-        self.kind.code
+        self.0.kind.code
     }
 
     /// What goes wrong inside is logged with its cause, which clients do not see.
     pub(crate) fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// Writes the body.
     pub(crate) fn write(&self, request_id: &str, out: &mut Vec<u8>) {
-        let Self { kind, detail, leg, facts, .. } = self;
+        let Inner { kind, detail, leg, facts, .. } = &*self.0;
         let shown = Shown {
             kind: format!("/docs#{}", kind.code),
             title: kind.title,
@@ -183,14 +186,14 @@ impl Problem {
     pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
         let mut body = Vec::with_capacity(256);
         self.write(request_id, &mut body);
-        let mut response = self.headers.response(self.kind.status, body, request_id);
+        let mut response = self.0.headers.response(self.0.kind.status, body, request_id);
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
-        if self.kind.retry_after() {
+        if self.0.kind.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if self.kind == Kind::UNAUTHENTICATED {
+        if self.0.kind == Kind::UNAUTHENTICATED {
             let realm = HeaderValue::from_static("Bearer realm=\"quipu\"");
             headers.insert(header::WWW_AUTHENTICATE, realm);
         }
@@ -215,7 +218,7 @@ impl From<Refused> for Problem {
         let version = Some(version).filter(|version| *version != Version::ZERO);
         let headers = Headers { position: Some(position), version, replayed };
         let kind = Kind::of(code);
-        Self { kind, detail: kinds::detail(code, fact), leg, facts, headers }
+        Self(Box::new(Inner { kind, detail: kinds::detail(code, fact), leg, facts, headers }))
     }
 }
 
@@ -226,7 +229,7 @@ impl From<Error> for Problem {
             Error::Refused(refused) => return (*refused).into(),
             Error::Trimmed(first) => {
                 let mut problem = Self::new(Kind::of(Code::HistoryTrimmed), error.to_string());
-                problem.facts.history_start = Some(first.get());
+                problem.0.facts.history_start = Some(first.get());
                 return problem;
             }
             Error::Fault(fault) => match fault {

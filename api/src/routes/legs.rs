@@ -183,7 +183,7 @@ pub(super) fn read(
     }
     match call.check() {
         Ok(()) => Ok((op, call)),
-        Err(quipu_ledger::Error::Malformed(why)) => Err(at.malformed("", &why.to_string())),
+        Err(quipu_ledger::Error::Malformed(why)) => Err(at.malformed("", &why)),
         Err(error) => Err(error.into()),
     }
 }

@@ -323,8 +323,8 @@ fn seconds(ms: &u64) -> Option<Field> {
     (ms / 1_000).show()
 }
 
-fn raw(text: &String) -> Option<Field> {
-    let text = RawValue::from_string(text.clone());
+fn raw(text: &str) -> Option<Field> {
+    let text = RawValue::from_string(text.to_owned());
     Some(Field::Text(text.expect("a record was put as JSON")))
 }
 

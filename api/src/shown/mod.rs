@@ -39,8 +39,11 @@ pub(crate) struct Told {
 /// What an operation shows, and with which status.
 pub(crate) struct Body {
     status: Status,
-    write: Box<dyn FnOnce(&Told, &mut Vec<u8>) + Send>,
+    write: Write,
 }
+
+/// Writes a body as JSON behind what is there.
+type Write = Box<dyn FnOnce(&Told, &mut Vec<u8>) + Send>;
 
 /// The status of a success.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -151,7 +151,7 @@ fn the_lowest_refused_leg_is_named_and_nothing_happens() {
         (available(&ground, "alice"), available(&ground, "bob")),
         ("100".into(), "0".into())
     );
-    let first = transact(&ground, &[deposit.clone()]).is(201);
+    let first = transact(&ground, core::slice::from_ref(&deposit)).is(201);
     let problem = transact(&ground, &[charge(1), deposit]).fails(409, "already_exists");
     assert_eq!(problem["leg"], 1);
     assert_eq!(problem["first"], first["results"][0]["id"]);

@@ -130,6 +130,9 @@ fn the_events_of_a_book_come_oldest_first_and_without_a_gap() {
         let (walked, _) = walk(&ground, &format!("/v1/events?limit={limit}"), "after");
         assert_eq!(walked, rows(&all), "{limit}");
     }
+    // Both halves of the transfer would be one more than fit.
+    let page = ground.get("/v1/events?limit=5").is(200);
+    assert_eq!(rows(&page), rows(&all)[..4]);
     let after = all["data"][3]["position"].to_string();
     let rest = ground.get(&format!("/v1/events?after={after}")).is(200);
     assert_eq!(rows(&rest), rows(&all)[4..]);

@@ -51,7 +51,7 @@ pub struct Entries {
 }
 
 enum Walk {
-    All(History<Event>),
+    All(Box<History<Event>>),
     Found(VecDeque<EntryView>),
 }
 
@@ -165,10 +165,10 @@ impl Entries {
         let before = self.before.clone().transpose()?;
         let Some(reference) = self.reference.clone().transpose()? else {
             let history = self.account.history();
-            return Ok(Walk::All(match before {
+            return Ok(Walk::All(Box::new(match before {
                 None => history,
                 Some(before) => history.before(before),
-            }));
+            })));
         };
         let Some((number, mut positions)) = self.places(&reference).await? else {
             return Ok(Walk::Found(VecDeque::new()));

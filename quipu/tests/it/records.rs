@@ -114,3 +114,46 @@ async fn put_and_define() -> Result<(), Error> {
     }
     ledger.close().await
 }
+
+#[tokio::test]
+async fn a_definition_is_for_a_version_or_for_none_and_safe_to_repeat() -> Result<(), Error> {
+    let (_folder, ledger) = ledger().await;
+    let nodes = ledger.book("default").collection("nodes");
+    let first = nodes.define(["zone"]).key("k").await?.done()?;
+    assert!(first.created && first.changed);
+    let again = nodes.define(["zone"]).key("k").await?.done()?;
+    assert_eq!((&again.value, again.replayed), (&first.value, true));
+    assert_eq!(code(nodes.define(["load"]).if_absent().await), Code::VersionMismatch);
+    let second = nodes.define(["load"]).if_version(first.version).await?.done()?;
+    assert!(!second.created);
+    assert_eq!(code(nodes.define(["zone"]).if_version(first.version).await), Code::VersionMismatch);
+    let other = ledger.book("default").collection("others");
+    assert!(other.define(["zone"]).if_absent().await?.done()?.created);
+    ledger.close().await
+}
+
+#[tokio::test]
+async fn a_history_goes_on_from_a_version_that_was_the_streams() -> Result<(), Error> {
+    let (_folder, ledger) = ledger().await;
+    let record = ledger.book("default").record("c", "r");
+    let mut versions = Vec::new();
+    for value in 0..5 {
+        versions.push(record.put(value.to_string()).await?.done()?.version);
+    }
+    let mut whole = record.history();
+    whole.next().await?.expect("it was put");
+    assert_eq!(whole.version(), Some(versions[3]));
+    let mut rest = record.history().from(versions[3]);
+    while let Some(past) = whole.next().await? {
+        assert_eq!(rest.next().await?, Some(past));
+    }
+    assert_eq!((rest.next().await?, rest.version()), (None, None));
+    // Between two versions, before the first and behind the last there is none.
+    ledger.book("default").record("c", "s").put("1").await?.done()?;
+    let newest = record.put("9").await?.done()?.version;
+    for wrong in [versions[4].plus(1), newest.plus(1), quipu::words::Position::ZERO] {
+        let read = record.history().from(wrong).next().await;
+        assert!(matches!(read, Err(Error::Malformed(_))), "{wrong}: {read:?}");
+    }
+    ledger.close().await
+}
