@@ -173,7 +173,7 @@ impl<L: Log, S: Store> Work<L, S> {
     }
 
     fn append(&mut self, frame: Frame) {
-        self.shared.gauges.log_bytes.increment(frame.bytes.len() as u64);
+        self.shared.gauges.log_bytes.increment(frame.bytes.len() as f64);
         self.shared.gauges.commit_events.record(frame.events as f64);
         self.begun.push_back(Instant::now());
         match self.log.append(frame) {

@@ -62,7 +62,7 @@ const ALL: &[(Form, &str, Unit, &str)] = &[
         Unit::Seconds,
         "One sync of a frame; a log in redb does not tell it from the write",
     ),
-    (Counter, "quipu_log_bytes", Unit::Bytes, "Bytes of entries given to the log since opening"),
+    (Gauge, "quipu_log_bytes", Unit::Bytes, "Bytes of entries given to the log since opening"),
     (Gauge, "quipu_ring_events", Unit::Count, "Places in the ring that events hold, or may take"),
     (Gauge, "quipu_shard_queue", Unit::Count, "Asks that wait for a shard"),
     (Gauge, "quipu_streams_resident", Unit::Count, "Streams that a shard has in memory"),

@@ -193,7 +193,8 @@ impl Builder {
         let config = Config {
             memory_max: at_hand / self.shards,
             filter_bytes: part(32),
-            keys_max: part(32) / 16,
+            // A key alive is four bytes of a filter; its row lies in the store.
+            keys_max: part(32) / 4,
             ..Config::new(0, self.shards)
         };
         let mut settings = Settings {
