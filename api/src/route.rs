@@ -174,7 +174,7 @@ impl Route {
     /// It gives a page of a list.
     pub(crate) fn pages(self) -> Self {
         self.asks::<Limit>("limit", "The most rows; 100 where it is absent.")
-            .asks::<String>("cursor", "The `next` of the page before.")
+            .asks::<CursorText>("cursor", "The `next` of the page before.")
             .refuses(&["bad_cursor"])
     }
 
@@ -217,6 +217,23 @@ impl JsonSchema for Limit {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 })
+    }
+}
+
+/// A cursor.
+struct CursorText;
+
+impl JsonSchema for CursorText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Cursor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{16,}$" })
     }
 }
 

@@ -3,12 +3,15 @@
 mod example;
 
 use schemars::generate::{Contract, SchemaSettings};
+use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::caller::Needs;
 use crate::problem::{Kind, Shown as Problem};
+use crate::reply::JSON;
 use crate::route::{Content, Param, Route, Says};
+use crate::shown::{KINDS, StreamName};
 
 /// The page that shows the document. It loads nothing from elsewhere.
 pub(crate) const PAGE: &str = include_str!("page.html");
@@ -66,13 +69,15 @@ struct Schemas {
 
 impl Schemas {
     fn new() -> Self {
-        let generator = |contract| {
+        let settings = |contract| {
             let mut settings = SchemaSettings::draft2020_12();
             settings.definitions_path = "/components/schemas".into();
             settings.contract = contract;
-            settings.into_generator()
+            settings
         };
-        Self { taken: generator(Contract::Deserialize), shown: generator(Contract::Serialize) }
+        let taken = settings(Contract::Deserialize).with_transform(RecursiveTransform(bound));
+        let shown = settings(Contract::Serialize).with_transform(RecursiveTransform(close));
+        Self { taken: taken.into_generator(), shown: shown.into_generator() }
     }
 
     fn all(mut self) -> Map<String, Value> {
@@ -82,6 +87,25 @@ impl Schemas {
             assert!(known.is_none_or(|known| known == schema), "two schemas are named {name}");
         }
         all
+    }
+}
+
+/// A body that is shown has the members that are named, and no other.
+fn close(schema: &mut Schema) {
+    if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
+        schema.insert("additionalProperties".to_owned(), false.into());
+    }
+}
+
+/// A number that is taken is no larger than what it is read into.
+fn bound(schema: &mut Schema) {
+    let most = match schema.get("format").and_then(Value::as_str) {
+        Some("uint32") => u32::MAX.into(),
+        Some("uint64" | "uint") => u64::MAX,
+        _ => return,
+    };
+    if schema.get("maximum").is_none() {
+        schema.insert("maximum".to_owned(), most.into());
     }
 }
 
@@ -115,16 +139,24 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
     let id: Schema = schemas.taken.subschema_for::<crate::wire::Text<quipu_ledger::words::Id>>();
     let mut all: Vec<Value> = places
         .map(|(name, _)| {
-            let schema = if name == "token" {
-                json!({ "type": "string", "pattern": "^[0-9a-f]{64}$", "examples": ["ab".repeat(32)] })
-            } else {
-                id.clone().to_value()
+            let schema = match (name, route.path) {
+                ("token", _) => json!({
+                    "type": "string", "pattern": "^[0-9a-f]{64}$", "examples": ["ab".repeat(32)],
+                }),
+                ("kind", _) => json!({
+                    "type": "string", "enum": KINDS.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                }),
+                ("id", path) if path.starts_with("/v1/streams/") => {
+                    schemas.taken.subschema_for::<StreamName>().to_value()
+                }
+                _ => id.clone().to_value(),
             };
             json!({ "name": name, "in": "path", "required": true, "schema": schema })
         })
         .collect();
     for Param { name, says, schema } in query {
-        let schema = schema(&mut schemas.taken);
+        let mut schema = schema(&mut schemas.taken);
+        bound(&mut schema);
         all.push(json!({ "name": name, "in": "query", "description": says, "schema": schema }));
     }
     let mut header = |name: &str, says: &str, schema: Value| {
@@ -132,14 +164,16 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
     };
     if *is_keyed {
         let key = json!({
-            "type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255,
+            "type": "string", "pattern": "^([!#-~][!-~]{0,254}|\"[!-~]{1,255}\")$",
             "examples": ["order-7"],
         });
         header("Idempotency-Key", "Makes it safe to repeat, for 24 hours. Bare or in quotes.", key);
     }
     if *has_versions {
-        let tag =
-            json!({ "type": "string", "pattern": "^\"[0-9]{1,19}\"$", "examples": ["\"42\""] });
+        let tag = json!({
+            "type": "string", "pattern": "^\"[0-9]{1,19}\"$", "minLength": 3, "maxLength": 21,
+            "examples": ["\"42\""],
+        });
         header("If-Match", "Only at this version of the stream.", tag);
     }
     if *may_only_create {
@@ -158,20 +192,11 @@ fn responses(route: &Route, schemas: &mut Schemas) -> Value {
             }
             Content::Text(content_type) => {
                 let essence = content_type.split(';').next().unwrap_or(content_type);
-                json!({ essence: { "schema": { "type": ["string", "object"] } } })
+                let kind = if essence == JSON { "object" } else { "string" };
+                json!({ essence: { "schema": { "type": kind } } })
             }
         };
-        let mut headers = json!({
-            "X-Request-Id": header("Names this answer in the server's log.", "string"),
-        });
-        if route.path.starts_with("/v1/") {
-            headers["Quipu-Position"] = header("What the answer rests on.", "integer");
-            headers["ETag"] = header("The version of the stream, where it is about one.", "string");
-        }
-        if route.says.is_keyed {
-            headers["Idempotent-Replayed"] =
-                header("`true` where this was answered before.", "string");
-        }
+        let headers = headers(route, gives.status);
         let description = if gives.status == 201 { "Something is new." } else { "Done." };
         let known = responses.entry(gives.status.to_string());
         known.or_insert(json!({
@@ -197,9 +222,7 @@ fn responses(route: &Route, schemas: &mut Schemas) -> Value {
             status.to_string(),
             json!({
                 "description": titles.join(" "),
-                "headers": {
-                    "X-Request-Id": header("Names this answer in the server's log.", "string"),
-                },
+                "headers": headers(route, status),
                 "content": {
                     "application/problem+json": { "schema": schema, "examples": examples },
                 },
@@ -209,8 +232,46 @@ fn responses(route: &Route, schemas: &mut Schemas) -> Value {
     Value::Object(responses)
 }
 
-fn header(says: &str, of: &str) -> Value {
-    json!({ "description": says, "schema": { "type": of } })
+/// The headers of an answer with this status.
+fn headers(route: &Route, status: u16) -> Value {
+    let mut headers = json!({
+        "X-Request-Id": {
+            "description": "Names this answer in the server's log.", "required": true,
+            "schema": { "type": "string", "pattern": "^[A-Za-z0-9._:@-]{1,128}$" },
+        },
+    });
+    // These are decided before the ledger is asked, or without it.
+    let is_of_ledger = !matches!(status, 401 | 403 | 413 | 415 | 500..);
+    if route.path.starts_with("/v1/") && is_of_ledger {
+        headers["Quipu-Position"] = json!({
+            "description": "What the answer rests on.",
+            "schema": { "type": "integer", "minimum": 0 },
+        });
+        headers["ETag"] = json!({
+            "description": "The version of the stream, where it is about one.",
+            "schema": { "type": "string", "pattern": "^\"[0-9]{1,19}\"$" },
+        });
+    }
+    // What is not of these was not kept.
+    if route.says.is_keyed && matches!(status, 200 | 201 | 402 | 409 | 410 | 412) {
+        headers["Idempotent-Replayed"] = json!({
+            "description": "`true` where this was answered before.",
+            "schema": { "type": "string", "const": "true" },
+        });
+    }
+    if Kind::all().any(|kind| kind.status == status && kind.retry_after()) {
+        headers["Retry-After"] = json!({
+            "description": "After how many seconds to ask again.", "required": true,
+            "schema": { "type": "integer", "minimum": 1 },
+        });
+    }
+    if status == Kind::UNAUTHENTICATED.status {
+        headers["WWW-Authenticate"] = json!({
+            "description": "What a key is shown with.", "required": true,
+            "schema": { "type": "string" },
+        });
+    }
+    headers
 }
 
 /// The problems that a route may come to, by their status.

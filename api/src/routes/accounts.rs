@@ -22,7 +22,7 @@ use crate::wire::{Given, Pairs, Patch, Signed, Text, Time};
 
 /// What goes out may be refused for these.
 const SPENDS: &[&str] =
-    &["not_found", "wrong_state", "expired", "insufficient_funds", "spend_cap_reached"];
+    &["not_found", "wrong_state", "expired", "insufficient_funds", "spend_cap_reached", "overflow"];
 /// What comes in may be refused for these.
 const RECEIVES: &[&str] =
     &["not_found", "wrong_state", "expired", "balance_cap_reached", "overflow"];
@@ -32,9 +32,10 @@ pub(super) fn routes() -> Vec<Route> {
         "Accounts",
         [
             Route::post("/v1/accounts", ("open_account", "Open an account"), open_one)
+                .versioned()
                 .takes::<Open>()
                 .gives::<AccountShown>(201)
-                .refuses(&["already_exists"]),
+                .refuses(&["already_exists", "not_found", "insufficient_funds"]),
             Route::get("/v1/accounts", ("list_accounts", "List accounts"), list)
                 .asks::<AccountStateName>("state", "Only those in this state.")
                 .asks::<Text<Asset>>("asset", "Only those that hold this asset.")
@@ -59,7 +60,7 @@ pub(super) fn routes() -> Vec<Route> {
                 .versioned()
                 .may_take::<Nothing>()
                 .gives::<AccountShown>(200)
-                .refuses(&["not_found", "wrong_state", "not_empty"]),
+                .refuses(&["not_found", "wrong_state", "expired", "not_empty"]),
             Route::post("/v1/accounts/{id}/deposits", ("deposit", "Money comes in"), deposit_one)
                 .versioned()
                 .takes::<Entry>()
@@ -80,7 +81,7 @@ pub(super) fn routes() -> Vec<Route> {
             .versioned()
             .may_take::<Part>()
             .gives::<RefundShown>(201)
-            .refuses(&["not_found", "exceeds_held", "overflow"]),
+            .refuses(&["not_found", "wrong_state", "exceeds_held", "overflow"]),
             Route::get(
                 "/v1/accounts/{id}/entries",
                 ("list_entries", "What moved money, newest first"),
@@ -111,7 +112,13 @@ pub(super) fn routes() -> Vec<Route> {
             .versioned()
             .may_take::<Part>()
             .gives::<HoldShown>(200)
-            .refuses(&["not_found", "wrong_state", "expired", "exceeds_held"]),
+            .refuses(&[
+                "not_found",
+                "wrong_state",
+                "expired",
+                "exceeds_held",
+                "overflow",
+            ]),
             Route::post(
                 "/v1/accounts/{id}/holds/{hold}/release",
                 ("release_hold", "Free a hold"),
@@ -130,7 +137,7 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<Transfer>()
             .gives::<TransferShown>(201)
             .refuses(SPENDS)
-            .refuses(&["asset_mismatch", "balance_cap_reached", "overflow"]),
+            .refuses(&["asset_mismatch", "balance_cap_reached"]),
         ],
     )
 }

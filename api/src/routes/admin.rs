@@ -41,7 +41,8 @@ pub(super) fn routes() -> Vec<Route> {
             .needs(KEYS)
             .asks::<Text<Id>>("book", "Only those of this book; for operators.")
             .pages()
-            .gives::<Page<KeyShown>>(200),
+            .gives::<Page<KeyShown>>(200)
+            .refuses(&["not_found"]),
             Route::new(
                 (axum::http::Method::DELETE, "/v1/admin/keys/{id}"),
                 KEYS,
@@ -55,9 +56,10 @@ pub(super) fn routes() -> Vec<Route> {
                 .gives::<BalanceShown>(200),
             Route::post("/v1/admin/books", ("create_book", "Create a book"), create_book)
                 .needs(OPERATOR)
+                .versioned()
                 .takes::<BookRequest>()
                 .gives::<BookShown>(201)
-                .refuses(&["already_exists"]),
+                .refuses(&["already_exists", "not_found"]),
             Route::get("/v1/admin/books", ("list_books", "List books"), list_books)
                 .needs(OPERATOR)
                 .pages()

@@ -21,9 +21,10 @@ pub(super) fn routes() -> Vec<Route> {
         "Drops",
         [
             Route::post("/v1/drops", ("create_drop", "Create a drop"), create_one)
+                .versioned()
                 .takes::<Create>()
                 .gives::<DropShown>(201)
-                .refuses(&["already_exists"]),
+                .refuses(&["already_exists", "not_found"]),
             Route::get("/v1/drops", ("list_drops", "List drops"), list)
                 .asks::<DropStateName>("state", "Only those in this state.")
                 .pages()
@@ -62,7 +63,13 @@ pub(super) fn routes() -> Vec<Route> {
             .versioned()
             .may_take::<Nothing>()
             .gives::<TakenShown>(200)
-            .refuses(&["not_found", "wrong_state", "overflow"]),
+            .refuses(&[
+                "not_found",
+                "wrong_state",
+                "expired",
+                "insufficient_funds",
+                "overflow",
+            ]),
             Route::post(
                 "/v1/drops/{id}/stock",
                 ("set_drop_stock", "Set how many units there are in all"),

@@ -1,5 +1,8 @@
 //! Events: what happened to one stream, and what happened in the whole book.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use quipu_ledger::call::Seen;
 use quipu_ledger::events::{
     Event, Happened, Moves, account, collection, drop, export, flow, record, source, ticket,
@@ -8,7 +11,7 @@ use quipu_ledger::history::Past;
 use quipu_ledger::machine::Machine;
 use quipu_ledger::words::Id;
 use quipu_ledger::{Book, Error};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::list::{Page, Place};
 use crate::problem::Problem;
@@ -39,7 +42,7 @@ pub(super) fn routes() -> Vec<Route> {
             )
             .asks::<u64>("after", "Only those behind this position: the `next` of the page before.")
             .asks::<KindName>("kind", "Only those of streams of this kind.")
-            .asks::<String>("type", "Only those of this type.")
+            .asks::<TypeName>("type", "Only those of this type.")
             .asks::<Limit>("limit", "The most events; 100 where it is absent.")
             .gives::<Page<EventShown>>(200)
             .refuses(&["history_trimmed"]),
@@ -60,6 +63,20 @@ enum KindName {
     Collection,
     Source,
     Export,
+}
+
+/// A type of event.
+struct TypeName;
+
+impl JsonSchema for TypeName {
+    fn schema_name() -> Cow<'static, str> {
+        "EventType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: BTreeSet<&str> = TYPES.iter().map(|(_, name)| *name).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
 }
 
 async fn of_stream(cx: Cx) -> Answer {

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::request::Cx;
 use crate::route::{Answer, Route, group};
 use crate::shown::{Body, FLOW_STATES, FlowShown, MovedShown};
-use crate::wire::{Given, Pairs, Text, Time};
+use crate::wire::{Given, Pairs, SECONDS_MAX, Text, Time};
 
 /// What the payer's account may refuse.
 const PAYS: &[&str] =
@@ -25,6 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
         "Flows",
         [
             Route::post("/v1/flows", ("open_flow", "Open a flow"), open_one)
+                .versioned()
                 .takes::<Open>()
                 .gives::<FlowShown>(201)
                 .refuses(&["already_exists", "not_found", "wrong_state"])
@@ -125,10 +126,12 @@ struct Open {
     /// What accrues in all.
     total: Given,
     /// In how much active time it accrues.
+    #[schemars(range(min = 1, max = SECONDS_MAX))]
     duration_seconds: NonZeroU64,
     /// When it begins, in the past or in the future. A draft where it is absent.
     start_at: Option<Time>,
     /// The active time before which nothing accrues: at most the duration.
+    #[schemars(range(max = SECONDS_MAX))]
     cliff_seconds: Option<u64>,
     /// The account that funds it. The total comes from outside where it is absent.
     payer: Option<Text<Id>>,

@@ -16,7 +16,7 @@ use crate::shown::{
     AccountShown, Body, CHARGE, ChargeShown, ClaimShown, DEPOSIT, DeletedShown, DepositShown,
     DropClaimShown, HoldShown, MovedShown, PutShown, TakenShown, TicketShown, TransferShown,
 };
-use crate::wire::Word;
+use crate::wire::Text;
 
 /// Where an operation stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -330,41 +330,42 @@ pub(super) fn shows(generator: &mut SchemaGenerator) -> Vec<Schema> {
 
 fn says(generator: &mut SchemaGenerator, way: Way) -> Schema {
     let ops = OPS.iter().filter(|op| op.is_leg || way == Way::Item);
-    let ops: Vec<Schema> = ops.map(|op| says_of(op, generator, way)).collect();
-    json_schema!({ "oneOf": ops })
+    let mut all: Vec<Schema> = Vec::new();
+    for op in ops {
+        if op.members.contains(&Key) {
+            // A record is named in one of two ways.
+            all.push(says_of(op, &[Stream], generator, way));
+            all.push(says_of(op, &[Collection, Key], generator, way));
+        } else {
+            all.push(says_of(op, op.members, generator, way));
+        }
+    }
+    json_schema!({ "oneOf": all })
 }
 
 /// The object of one operation: what its route takes, its name, and what names its stream.
-fn says_of(op: &Op, generator: &mut SchemaGenerator, way: Way) -> Schema {
+fn says_of(op: &Op, named_by: &[Member], generator: &mut SchemaGenerator, way: Way) -> Schema {
     let mut schema = (op.takes)(generator);
     let object = schema.ensure_object();
     object.remove("title");
     object.remove("description");
-    let is_record = op.members.contains(&Key);
     let mut required = vec!["op"];
     let mut members = vec![("op", json_schema!({ "const": op.name }).into())];
-    for member in op.members {
-        let mut says = Id::schema();
-        if is_record {
-            let text = match member {
-                Stream => "The record as collection/key, in the place of `collection` and `key`.",
-                Key if way == Way::Item => {
-                    "Beside `collection` the key of the record; beside `id` the idempotency key."
-                }
-                _ => "Part of the record's name.",
-            };
-            says = json_schema!({ "type": "string", "minLength": 1, "description": text });
-        } else {
-            required.push(member.name());
-        }
+    let is_record = op.members.contains(&Key);
+    for member in named_by {
+        let says = match (is_record, member) {
+            (true, Stream) => generator.subschema_for::<RecordName>(),
+            _ => generator.subschema_for::<Text<Id>>(),
+        };
+        required.push(member.name());
         members.push((member.name(), says.into()));
     }
     let version = json_schema!({
-        "type": "integer", "minimum": 0,
+        "type": "integer", "minimum": 0, "maximum": u64::MAX,
         "description": "The version that the stream has to be at.",
     });
     members.push((IfVersion.name(), version.into()));
-    if way == Way::Item && !is_record {
+    if way == Way::Item && !named_by.contains(&Key) {
         let key = json_schema!({
             "type": "string", "pattern": "^[!-~]{1,255}$",
             "description": "An idempotency key for this operation.",
@@ -373,6 +374,7 @@ fn says_of(op: &Op, generator: &mut SchemaGenerator, way: Way) -> Schema {
     }
     if way == Way::Leg && matches!(op.name, "account.open" | "ticket.issue") {
         required.push("id");
+        members.push(("id", generator.subschema_for::<Text<Id>>().into()));
     }
     let properties = object.entry("properties").or_insert_with(|| Json::Object(Default::default()));
     if let Json::Object(properties) = properties {
@@ -383,4 +385,22 @@ fn says_of(op: &Op, generator: &mut SchemaGenerator, way: Way) -> Schema {
         known.extend(required.into_iter().map(Json::from));
     }
     schema
+}
+
+/// The name of a record: in the document only.
+struct RecordName;
+
+impl JsonSchema for RecordName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RecordName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "maxLength": 257,
+            "pattern": "^[A-Za-z0-9._:@-]{1,128}/[A-Za-z0-9._:@-]{1,128}$",
+            "description": "The collection and the key of a record.",
+            "examples": ["shoes/red"],
+        })
+    }
 }

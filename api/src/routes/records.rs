@@ -1,9 +1,11 @@
 //! Records: JSON values under the keys of a collection.
 
+use std::borrow::Cow;
+
 use axum::http::Method;
 use quipu_ledger::words::Id;
 use quipu_ledger::{Book, Call};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::caller;
@@ -12,7 +14,7 @@ use crate::problem::Problem;
 use crate::request::Cx;
 use crate::route::{Answer, Route, group};
 use crate::shown::{Body, CollectionShown, DeletedShown, PutShown, RecordShown, Value};
-use crate::wire::Text;
+use crate::wire::{SECONDS_MAX, Text};
 
 /// What the name of a parameter begins with that limits a list to a value of a field.
 const WHERE: &str = "where.";
@@ -33,7 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<Define>()
             .gives::<CollectionShown>(201)
             .gives::<CollectionShown>(200)
-            .refuses(&["not_found", "wrong_state", "version_mismatch"]),
+            .refuses(&["not_found", "wrong_state", "overflow"]),
             Route::get(
                 "/v1/collections/{collection}",
                 ("get_collection", "Read a collection"),
@@ -53,7 +55,7 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<Put>()
             .gives::<PutShown>(201)
             .gives::<PutShown>(200)
-            .refuses(&["version_mismatch"]),
+            .refuses(&["overflow"]),
             Route::get("/v1/records/{collection}/{key}", ("get_record", "Read a record"), get)
                 .gives::<RecordShown>(200)
                 .refuses(&["not_found"]),
@@ -66,23 +68,43 @@ pub(super) fn routes() -> Vec<Route> {
             .keyed()
             .versioned()
             .gives::<DeletedShown>(200)
-            .refuses(&["not_found", "version_mismatch"]),
+            .refuses(&["not_found"]),
             Route::get(
                 "/v1/records/{collection}",
                 ("list_records", "List the records of a collection in the order of their keys"),
                 list,
             )
             .asks::<String>("prefix", "Only those whose keys begin so.")
-            .asks::<String>(
-                "where.{field}",
-                "Only those whose field has this value: a text, or a number, `true`, `false` or \
-                 `null` as it is spelled. The field, whose name stands behind the point, has to \
-                 be indexed; a list goes by one field at most.",
+            .asks::<Where>(
+                "where",
+                "As `where.<field>=<value>`: only those whose field has this value, a text, or a \
+                 number, `true`, `false` or `null` as it is spelled. The field has to be indexed; \
+                 a list goes by one field at most.",
             )
             .pages()
             .gives::<Page<RecordShown>>(200),
         ],
     )
+}
+
+/// Which field a list goes by, as a form: in the document only.
+struct Where;
+
+impl JsonSchema for Where {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Where".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object", "maxProperties": 1, "additionalProperties": false,
+            "patternProperties": { "^where[.][A-Za-z0-9._:@-]{1,128}$": { "type": "string" } },
+        })
+    }
 }
 
 /// Which fields of a collection are indexed.
@@ -125,7 +147,7 @@ async fn get_collection(cx: Cx) -> Answer {
 pub(crate) struct Put {
     value: Value,
     /// After how long it is gone; never where it is absent.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = SECONDS_MAX))]
     ttl_seconds: Option<u64>,
 }
 

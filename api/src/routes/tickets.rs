@@ -33,9 +33,10 @@ pub(super) fn routes() -> Vec<Route> {
         "Tickets and tokens",
         [
             Route::post("/v1/tickets", ("issue_ticket", "Issue a ticket"), issue_one)
+                .versioned()
                 .takes::<Issue>()
                 .gives::<TicketShown>(201)
-                .refuses(&["already_exists"]),
+                .refuses(&["already_exists", "not_found"]),
             Route::get("/v1/tickets", ("list_tickets", "List tickets"), list)
                 .asks::<TicketStateName>("state", "Only those in this state.")
                 .pages()

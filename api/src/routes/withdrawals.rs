@@ -37,6 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
                 "expired",
                 "insufficient_funds",
                 "spend_cap_reached",
+                "overflow",
             ]),
             Route::post(
                 "/v1/withdrawals/lease",
@@ -49,7 +50,7 @@ pub(super) fn routes() -> Vec<Route> {
             .not_keyed()
             .takes::<Lease>()
             .gives::<Leased>(200)
-            .refuses(&["unavailable"]),
+            .refuses(&["unavailable", "overflow"]),
             Route::get("/v1/withdrawals", ("list_withdrawals", "List withdrawals"), list)
                 .asks::<StateName>("state", "Only those in this state.")
                 .asks::<Text<Id>>("account", "Only those of this account.")
@@ -68,14 +69,17 @@ pub(super) fn routes() -> Vec<Route> {
                 ("complete_withdrawal", "The payout has happened"),
                 complete,
             )
+            .versioned()
             .takes::<Complete>()
             .gives::<WithdrawalShown>(200)
-            .refuses(SAYS),
+            .refuses(SAYS)
+            .refuses(&["overflow"]),
             Route::post(
                 "/v1/withdrawals/{account}/{id}/fail",
                 ("fail_withdrawal", "The payout will not happen: the money comes back"),
                 |cx| said(cx, |payout, fence, error| payout.under(fence).fail(error)),
             )
+            .versioned()
             .takes::<Failed>()
             .gives::<WithdrawalShown>(200)
             .refuses(SAYS),
@@ -84,6 +88,7 @@ pub(super) fn routes() -> Vec<Route> {
                 ("retry_withdrawal", "The payout did not happen yet: it is pending again"),
                 |cx| said(cx, |payout, fence, error| payout.under(fence).retry(error)),
             )
+            .versioned()
             .takes::<Failed>()
             .gives::<WithdrawalShown>(200)
             .refuses(SAYS),
@@ -92,6 +97,7 @@ pub(super) fn routes() -> Vec<Route> {
                 ("doubt_withdrawal", "Nobody knows whether the payout happened"),
                 |cx| said(cx, |payout, fence, error| payout.under(fence).unknown(error)),
             )
+            .versioned()
             .takes::<Failed>()
             .gives::<WithdrawalShown>(200)
             .refuses(SAYS),
@@ -101,9 +107,10 @@ pub(super) fn routes() -> Vec<Route> {
                 reconcile,
             )
             .needs(ADMIN)
+            .versioned()
             .takes::<Reconcile>()
             .gives::<WithdrawalShown>(200)
-            .refuses(&["not_found", "wrong_state"]),
+            .refuses(&["not_found", "wrong_state", "overflow"]),
         ],
     )
 }

@@ -27,6 +27,7 @@ pub(crate) struct EventShown {
     kind: &'static str,
     /// The id of the stream; that of a record is `collection/key`. Absent where the stream has
     /// ended and the history of its beginning was trimmed.
+    #[schemars(with = "Option<StreamName>")]
     stream: Option<Text<Id>>,
     /// What happened.
     #[serde(rename = "type")]
@@ -39,6 +40,24 @@ pub(crate) struct EventShown {
     /// The `traceparent` of the request that led to it, where it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+}
+
+/// The name of a stream: in the document only.
+pub(crate) struct StreamName;
+
+impl JsonSchema for StreamName {
+    fn schema_name() -> Cow<'static, str> {
+        "StreamName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "minLength": 1, "maxLength": 257,
+            "pattern": "^[A-Za-z0-9._:@-]+(/[A-Za-z0-9._:@-]+)?$",
+            "description": "The id of a stream; that of a record is collection/key.",
+            "examples": ["alice"],
+        })
+    }
 }
 
 /// Where an event lies in the log, when it was decided, and the trace that it is part of.

@@ -12,7 +12,7 @@ pub(crate) use account::{
     HOLD_STATES, HoldShown, RefundShown, TransferShown, WITHDRAWAL_STATES, WithdrawalShown,
 };
 pub(crate) use drop::{DropClaimShown, DropShown, STATES as DROP_STATES, TakenShown};
-pub(crate) use event::{EventShown, KINDS, TYPES};
+pub(crate) use event::{EventShown, KINDS, StreamName, TYPES};
 pub(crate) use flow::{FlowShown, MovedShown, STATES as FLOW_STATES};
 pub(crate) use record::{CollectionShown, DeletedShown, PutShown, RecordShown, Value};
 pub(crate) use ticket::{

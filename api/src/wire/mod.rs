@@ -7,8 +7,8 @@ mod time;
 
 pub(crate) use amount::{Given, Signed};
 pub(crate) use many::Many;
-pub(crate) use text::{Pairs, Text, Word};
-pub(crate) use time::Time;
+pub(crate) use text::{Pairs, Text};
+pub(crate) use time::{SECONDS_MAX, Time};
 
 use serde::{Deserialize, Deserializer};
 

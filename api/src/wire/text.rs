@@ -71,6 +71,7 @@ impl Word for Timestamp {
     fn schema() -> Schema {
         json_schema!({
             "type": "string", "format": "date-time",
+            "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-.+$",
             "description": "RFC 3339, in UTC, with milliseconds.",
             "examples": ["2030-01-01T00:00:00.000Z"],
         })

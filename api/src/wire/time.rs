@@ -10,6 +10,9 @@ use serde::ser::{Serialize, Serializer};
 
 use super::text::{Text, Word};
 
+/// As many seconds as milliseconds can count.
+pub(crate) const SECONDS_MAX: u64 = u64::MAX / 1_000;
+
 /// A time. It is read with any offset, and shown in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Time(pub(crate) Timestamp);

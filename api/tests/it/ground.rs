@@ -1,8 +1,9 @@
 //! A server on a thread of its own, and a client that writes every byte itself.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 
 use quipu_api::metrics::Metrics;
@@ -16,12 +17,19 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
+use crate::document::{Document, Seen};
+
+/// What all servers say of themselves.
+static DOCUMENT: OnceLock<Document> = OnceLock::new();
+
 /// A server over a ledger in a folder of its own.
 pub(crate) struct Ground {
     pub(crate) folder: TempDir,
     /// What the ledger may take.
     memory: usize,
     running: Option<Running>,
+    /// What it was seen to answer.
+    seen: Mutex<BTreeSet<Seen>>,
 }
 
 struct Running {
@@ -51,7 +59,7 @@ impl Ground {
         if has_secrets {
             Secrets::rotate(&folder.path().join("secrets")).expect("keys are made");
         }
-        let mut ground = Self { folder, memory, running: None };
+        let mut ground = Self { folder, memory, running: None, seen: Mutex::default() };
         ground.start();
         ground
     }
@@ -120,20 +128,51 @@ impl Ground {
         self.start();
     }
 
+    /// What the server says of itself.
+    pub(crate) fn document(&self) -> &'static Document {
+        DOCUMENT.get_or_init(|| {
+            let request =
+                "GET /openapi.json HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\r\n";
+            Document(self.exchange(request.as_bytes()).is(200))
+        })
+    }
+
+    /// An answer that the server has given has to be one of its document.
+    #[track_caller]
+    pub(crate) fn answered(&self, method: &str, path: &str, told: &Told) {
+        let seen = self.document().check(method, path, told);
+        self.seen.lock().expect("no test goes on from a panic").extend(seen);
+    }
+
+    /// The operations that it was seen to carry out, with their statuses.
+    pub(crate) fn seen(&self) -> BTreeSet<Seen> {
+        self.seen.lock().expect("no test goes on from a panic").clone()
+    }
+
+    fn exchange(&self, request: &[u8]) -> Told {
+        let mut stream = TcpStream::connect(self.at()).expect("it listens");
+        stream.write_all(request).expect("it reads");
+        Told::read(&mut BufReader::new(stream)).expect("it answers")
+    }
+
+    #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Told {
         self.ask("GET", path, &[], None)
     }
 
+    #[track_caller]
     pub(crate) fn post(&self, path: &str, body: &str) -> Told {
         self.ask("POST", path, &[], Some(body))
     }
 
     /// The same under an idempotency key.
+    #[track_caller]
     pub(crate) fn post_keyed(&self, path: &str, key: &str, body: &str) -> Told {
         self.ask("POST", path, &[("Idempotency-Key", key)], Some(body))
     }
 
     /// A body that need not be text.
+    #[track_caller]
     pub(crate) fn ask_bytes(&self, path: &str, body: &[u8]) -> Told {
         let len = body.len();
         let mut request = format!(
@@ -142,12 +181,13 @@ impl Ground {
         )
         .into_bytes();
         request.extend_from_slice(body);
-        let mut stream = TcpStream::connect(self.at()).expect("it listens");
-        stream.write_all(&request).expect("it reads");
-        Told::read(&mut BufReader::new(stream)).expect("it answers")
+        let told = self.exchange(&request);
+        self.answered("POST", path, &told);
+        told
     }
 
     /// One request on a connection of its own.
+    #[track_caller]
     pub(crate) fn ask(
         &self,
         method: &str,
@@ -170,9 +210,9 @@ impl Ground {
         } else {
             line.push_str("\r\n");
         }
-        let mut stream = TcpStream::connect(self.at()).expect("it listens");
-        stream.write_all(line.as_bytes()).expect("it reads");
-        Told::read(&mut BufReader::new(stream)).expect("it answers")
+        let told = self.exchange(line.as_bytes());
+        self.answered(method, path, &told);
+        told
     }
 }
 

@@ -101,6 +101,8 @@ fn books_do_not_see_each_other() {
     assert_eq!(list["data"], json!([]));
     let body = Some(r#"{"book":"default","scopes":["read"]}"#);
     with(&ground, &other, "POST", "/v1/admin/keys", body).fails(404, "not_found");
+    let keys = "/v1/admin/keys?book=default";
+    with(&ground, &other, "GET", keys, None).fails(404, "not_found");
 }
 
 #[test]

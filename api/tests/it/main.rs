@@ -3,6 +3,8 @@
 mod accounts;
 mod across;
 mod changes;
+mod contract;
+mod document;
 mod drops;
 mod events;
 mod flows;
@@ -11,5 +13,6 @@ mod guard;
 mod operating;
 mod protocol;
 mod records;
+mod schema;
 mod tickets;
 mod withdrawals;

@@ -289,6 +289,7 @@ fn a_batch_has_ten_thousand_tickets_and_no_more() {
     );
     stream.write_all(head.as_bytes()).expect("it reads");
     let told = Told::read(&mut BufReader::new(stream)).expect("it answers");
+    ground.answered("POST", "/v1/tickets/batch", &told);
     told.fails(413, "too_large");
 }
 
