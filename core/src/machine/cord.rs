@@ -31,6 +31,8 @@ pub struct CordState {
     pub due_page: Option<Box<Due>>,
     /// How many transactions and waiting commands keep it in memory.
     pub pins: u32,
+    /// Whether one of the pins is that of a question to the store.
+    pub loading: bool,
     /// How many of its items are in memory.
     pub cells: u32,
     /// Whether it is certain what the stream is: it was read, or it was never there.
@@ -50,6 +52,12 @@ impl CordState {
     #[must_use]
     pub fn in_use(&self) -> bool {
         self.busy || self.reserved || self.pins > 0
+    }
+
+    /// Whether a transaction counts on what is in memory of it.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.reserved || self.pins > u32::from(self.loading)
     }
 }
 

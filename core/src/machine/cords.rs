@@ -63,7 +63,13 @@ pub trait Cords: Send {
     fn missing(&self, slot: Slot, keys: &[ItemKey], filter: &Filter, missing: &mut Vec<ItemKey>);
     /// Takes an item into memory: as its row has it, or as one that does not exist. `false`
     /// where it was there already: what is in memory may be newer than a row, never older.
-    fn add_item(&mut self, slot: Slot, key: ItemKey, row: Option<&[u8]>) -> Result<bool, Corrupt>;
+    fn add_item(
+        &mut self,
+        slot: Slot,
+        key: ItemKey,
+        row: Option<&[u8]>,
+        asked: u32,
+    ) -> Result<bool, Corrupt>;
 
     /// Decides a command on the stream itself and keeps its event.
     fn decide(
@@ -98,8 +104,16 @@ pub trait Cords: Send {
     /// Takes a copy back that a transaction has changed.
     fn install(&mut self, slot: Slot, lent: Box<dyn Lent>, filter: &mut Filter);
 
-    /// Lets go of up to `steps` streams and items that are durable and unused.
-    fn evict(&mut self, durable: Position, steps: usize);
+    /// Lets go of up to `steps` streams and items that are durable and unused. What the store is
+    /// being asked for now will be answered as of `asked` at least, and what came after the
+    /// question `since` is for the first of the commands that wait for a stream.
+    fn evict(
+        &mut self,
+        durable: Position,
+        asked: Position,
+        steps: usize,
+        since: &dyn Fn(Slot) -> u32,
+    );
     /// What all of it takes.
     fn memory(&self) -> usize;
     /// How many places of its item tables were looked at, ever. For tests that compare the
@@ -201,6 +215,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             due_stored: Timestamp::NEVER,
             due_page: None,
             pins: 0,
+            loading: false,
             cells: 0,
             known,
             busy: false,
@@ -278,7 +293,13 @@ impl<M: Machine> Cords for CordsOf<M> {
         }
     }
 
-    fn add_item(&mut self, slot: Slot, key: ItemKey, row: Option<&[u8]>) -> Result<bool, Corrupt> {
+    fn add_item(
+        &mut self,
+        slot: Slot,
+        key: ItemKey,
+        row: Option<&[u8]>,
+        asked: u32,
+    ) -> Result<bool, Corrupt> {
         let item = match row {
             None => None,
             Some(row) => {
@@ -295,7 +316,7 @@ impl<M: Machine> Cords for CordsOf<M> {
             let due = item.as_ref().map_or(Timestamp::NEVER, M::item_due);
             cord.state.due = cord.state.due.min(due);
             let weight = row.map_or(0, <[u8]>::len);
-            cord.state.cells += items.set(slot, key, item, Position::ZERO, weight);
+            cord.state.cells += items.set(slot, key, item, Changed::Asked(asked), weight);
             return Ok(true);
         }
         Ok(false)
@@ -405,22 +426,33 @@ impl<M: Machine> Cords for CordsOf<M> {
             if item.is_some() {
                 filter.insert(item_hash(number, &key));
             }
-            cord.state.cells += items.set(slot, key, item, at, weight);
+            cord.state.cells += items.set(slot, key, item, Changed::At(at), weight);
         }
         self.refresh_due(slot);
     }
 
-    fn evict(&mut self, durable: Position, steps: usize) {
+    fn evict(
+        &mut self,
+        durable: Position,
+        asked: Position,
+        steps: usize,
+        since: &dyn Fn(Slot) -> u32,
+    ) {
         let Self { cords, items, .. } = self;
         let mut gone = Vec::new();
-        let in_use =
-            |slot: Slot| cords[slot.0 as usize].as_ref().is_some_and(|cord| cord.state.in_use());
-        items.evict(durable, steps, in_use, |slot, due| gone.push((slot, due)));
+        let use_of = |slot: Slot| match &cords[slot.0 as usize] {
+            Some(cord) if cord.state.is_pinned() => Use::Pinned,
+            Some(cord) if cord.state.in_use() => Use::Waiting(since(slot)),
+            _ => Use::None,
+        };
+        items.evict(durable, asked, steps, use_of, |slot, due| gone.push((slot, due)));
         for (slot, due) in gone {
             let state = &mut self.parts(slot).0.state;
             state.cells -= 1;
             state.due_stored = state.due_stored.min(due);
-            state.due_page = None;
+            if !state.in_use() {
+                state.due_page = None;
+            }
         }
         for _ in 0..steps.min(self.cords.len()) {
             self.hand = (self.hand + 1) % self.cords.len();
@@ -477,14 +509,36 @@ struct Cells<I> {
     steps: cell::Cell<u64>,
 }
 
+/// Who counts on what is in memory of a stream.
+enum Use {
+    /// Nobody.
+    None,
+    /// Commands that wait, perhaps for the store. What was asked for after this question is for
+    /// the first of them.
+    Waiting(u32),
+    /// A transaction.
+    Pinned,
+}
+
 struct Cell<I> {
     slot: Slot,
     key: ItemKey,
     hash: u64,
     item: Option<I>,
+    /// Zero where the store has said what it is.
     changed: Position,
     weight: u32,
+    /// After which question to the store it came, where the store has said what it is.
+    asked: u32,
     used: bool,
+}
+
+/// How an item came to be what it is.
+enum Changed {
+    /// An event made it so.
+    At(Position),
+    /// The store has said so, after this question.
+    Asked(u32),
 }
 
 impl<I: Record> Cells<I> {
@@ -532,9 +586,13 @@ impl<I: Record> Cells<I> {
         slot: Slot,
         key: ItemKey,
         item: Option<I>,
-        changed: Position,
+        how: Changed,
         weight: usize,
     ) -> u32 {
+        let (changed, asked) = match how {
+            Changed::At(position) => (position, 0),
+            Changed::Asked(question) => (Position::ZERO, question),
+        };
         // What a record holds beside its own size lies on the heap.
         let weight = weight.saturating_sub(size_of::<I>()) as u32;
         let due = self.due(item.as_ref());
@@ -547,7 +605,8 @@ impl<I: Record> Cells<I> {
             let cell = self.cells[index].as_mut().expect("an index leads to a cell");
             self.heap -= cell.weight as usize;
             self.heap += weight as usize;
-            (cell.item, cell.changed, cell.used, cell.weight) = (item, changed, true, weight);
+            (cell.item, cell.used, cell.weight) = (item, true, weight);
+            (cell.changed, cell.asked) = (changed, asked);
             if old_due != due && due != Timestamp::NEVER {
                 self.timers.insert((slot, due, key));
             }
@@ -558,7 +617,7 @@ impl<I: Record> Cells<I> {
         }
         let hash = cell_hash(slot, &key);
         self.heap += key.heap_bytes() + weight as usize;
-        let cell = Some(Cell { slot, key, hash, item, changed, weight, used: true });
+        let cell = Some(Cell { slot, key, hash, item, changed, weight, asked, used: true });
         let index = if let Some(index) = self.free.pop() {
             self.cells[index as usize] = cell;
             index
@@ -583,20 +642,40 @@ impl<I: Record> Cells<I> {
         (*of == slot).then_some((*at, key))
     }
 
-    /// Lets go of items that are durable and unused, on streams that are not in use: a row
-    /// that is on its way from the store must not bring back what has changed since.
+    /// Lets go of items that are durable and unused: a row that is on its way from the store must
+    /// not bring back what has changed since, and what was asked for must not go before it is
+    /// used.
+    ///
+    /// On a stream for which commands wait, whatever the first of them has not asked for and the
+    /// store's next answer will know goes all the same. A stream can be asked without a pause for as long as there is
+    /// power, and its items must not grow as long.
     fn evict(
         &mut self,
         durable: Position,
+        asked: Position,
         steps: usize,
-        in_use: impl Fn(Slot) -> bool,
+        use_of: impl Fn(Slot) -> Use,
         mut gone: impl FnMut(Slot, Timestamp),
     ) {
         for _ in 0..steps.min(self.cells.len()) {
             self.step();
             self.hand = (self.hand + 1) % self.cells.len();
             let Some(cell) = &mut self.cells[self.hand] else { continue };
-            if cell.changed > durable || in_use(cell.slot) || core::mem::take(&mut cell.used) {
+            let goes = match use_of(cell.slot) {
+                Use::None => cell.changed <= durable,
+                Use::Waiting(since) => {
+                    // The questions are counted round and round.
+                    let is_asked_for =
+                        cell.changed == Position::ZERO && cell.asked.wrapping_sub(since) as i32 > 0;
+                    let has_timer = cell
+                        .item
+                        .as_ref()
+                        .is_some_and(|item| (self.due_of)(item) != Timestamp::NEVER);
+                    !is_asked_for && !has_timer && cell.changed <= durable.min(asked)
+                }
+                Use::Pinned => false,
+            };
+            if !goes || core::mem::take(&mut cell.used) {
                 continue;
             }
             let cell = self.cells[self.hand].take().expect("it was there a line ago");
@@ -656,7 +735,7 @@ impl<I: Record> ItemStore<I> for OfMut<'_, I> {
             self.filter.insert(item_hash(self.number, &key));
             self.due = self.due.min((self.cells.due_of)(item));
         }
-        self.added += self.cells.set(self.slot, key, item, at, weight);
+        self.added += self.cells.set(self.slot, key, item, Changed::At(at), weight);
     }
 
     fn is_certain(&self, key: &ItemKey) -> bool {

@@ -248,7 +248,7 @@ impl Shard {
         ring: &mut dyn Ring,
         out: &mut Vec<Effect>,
     ) {
-        let Some(whose) = self.loads.remove(&ticket) else { return };
+        let Some((whose, _)) = self.loads.remove(&ticket) else { return };
         match whose {
             Loading::Due(id) => {
                 let found = match found {
@@ -290,6 +290,7 @@ impl Shard {
     fn take_rows(&mut self, at: At, found: Found, out: &mut Vec<Effect>) -> Option<Taken> {
         let (mut on, mut next) = (None, None);
         let now = self.now;
+        let asked = self.ticket_last as u32;
         let cords = self.cords_mut(at.kind);
         let items = match found {
             Found::Stream(row, items, due_stored) => {
@@ -314,7 +315,7 @@ impl Shard {
         };
         let mut new = 0;
         for (key, row) in items {
-            new += usize::from(cords.add_item(at.slot, key, row.as_deref()).ok()?);
+            new += usize::from(cords.add_item(at.slot, key, row.as_deref(), asked).ok()?);
         }
         if let Some(due_stored) = next {
             let state = cords.state_mut(at.slot);
@@ -335,7 +336,9 @@ impl Shard {
 
     /// A stream's load has ended, well or not: those who waited go on, or get to know.
     fn loaded_at(&mut self, at: At, well: bool, ring: &mut dyn Ring, out: &mut Vec<Effect>) {
-        self.cords_mut(at.kind).state_mut(at.slot).pins -= 1;
+        let state = self.cords_mut(at.kind).state_mut(at.slot);
+        state.pins -= 1;
+        state.loading = false;
         let Some(queue) = self.queues.get_mut(&at) else { return };
         queue.loading = false;
         if !well {

@@ -259,7 +259,8 @@ pub struct Shard {
     ops: BTreeMap<OpId, Op>,
     op_last: u64,
     queues: HashMap<At, Queue, foldhash::fast::FixedState>,
-    loads: BTreeMap<u64, Loading>,
+    /// Who waits for the store, and what was durable when it was asked.
+    loads: BTreeMap<u64, (Loading, Position)>,
     ticket_last: u64,
     txs: BTreeMap<u64, Tx>,
     tx_last: u64,
@@ -295,6 +296,8 @@ struct Queue {
     visitors: Vec<TxId>,
     /// Whether it is being read from the store, or items of it.
     loading: bool,
+    /// The first of the asks, and the last question to the store before it was the first.
+    front: Option<(OpId, u64)>,
 }
 
 /// For whom a load is.
@@ -658,7 +661,9 @@ impl Shard {
         let queue = self.queue(at);
         debug_assert!(!queue.loading, "one question at a time");
         queue.loading = true;
-        self.cords_mut(at.kind).state_mut(at.slot).pins += 1;
+        let state = self.cords_mut(at.kind).state_mut(at.slot);
+        state.pins += 1;
+        state.loading = true;
         self.load(what, whose, out);
     }
 
@@ -670,7 +675,7 @@ impl Shard {
     fn load(&mut self, what: Wanted, whose: Loading, out: &mut Vec<Effect>) {
         self.ticket_last += 1;
         let ticket = self.ticket_last;
-        self.loads.insert(ticket, whose);
+        self.loads.insert(ticket, (whose, self.durable.watermark));
         out.push(Effect::Load(Load { ticket, what }));
     }
 
@@ -684,7 +689,17 @@ impl Shard {
         // Two passes let go of what was not used in between; four keep ahead of growth.
         let steps = 64 + 4 * grown;
         let durable = self.durable.watermark;
-        self.cords.iter_mut().flatten().for_each(|cords| cords.evict(durable, steps));
+        // The store has what was durable when it was asked.
+        let asked = self.loads.values().next().map_or(durable, |(_, watermark)| *watermark);
+        let Self { cords, queues, .. } = self;
+        for (kind, cords) in cords.iter_mut().enumerate() {
+            let (Some(cords), kind) = (cords, Kind::new(kind as u8)) else { continue };
+            let since = |slot| {
+                let queue = queues.get(&At { kind, slot });
+                queue.and_then(|queue| queue.front).map_or(0, |(_, since)| since as u32)
+            };
+            cords.evict(durable, asked, steps, &since);
+        }
         self.keys.evict(durable, steps);
     }
 }

@@ -298,6 +298,9 @@ impl Shard {
                 self.cords_mut(at.kind).state_mut(at.slot).busy = false;
                 return;
             };
+            if queue.front.is_none_or(|(front, _)| front != id) {
+                queue.front = Some((id, self.ticket_last));
+            }
             let Some(mut op) = self.ops.remove(&id) else {
                 self.queue(at).ops.pop_front();
                 continue;

@@ -298,6 +298,35 @@ fn memory_is_bounded_however_many_streams_come() {
     }
 }
 
+/// A stream for which commands always wait is never idle, and lets go of its items all the same.
+#[test]
+fn memory_is_bounded_on_a_stream_that_is_asked_without_a_pause() {
+    let mut setup = setup(1);
+    setup.config.memory_max = 100_000;
+    setup.config.calls_max = 1 << 20;
+    setup.room = (1 << 20, 1 << 30);
+    // Each claim asks the store who has claimed before.
+    setup.filters = Filters::Never;
+    let mut ledger = Driver::create(setup).expect("a new ledger opens");
+    done(ledger.ask(command::<Drop>("d", new_drop(1 << 20))));
+    let (mut asked, mut answered, mut most) = (0_u32, 0_u32, 0);
+    let mut dice = Dice::new(7);
+    while answered < 6_000 {
+        while asked < answered + 40 {
+            ledger.submit(command::<Drop>("d", take(&format!("c{asked}"), 1)));
+            asked += 1;
+        }
+        let step = dice.pick(&ledger.moves());
+        ledger.step(step);
+        while let Some((_, reply)) = ledger.reply() {
+            done(reply);
+            answered += 1;
+        }
+        most = most.max(ledger.shards()[0].memory());
+    }
+    assert!(most < 400_000, "{most} bytes");
+}
+
 #[test]
 fn room_that_was_set_aside_and_not_used_comes_back() {
     let mut ledger = ledger(1);
