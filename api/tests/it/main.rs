@@ -10,6 +10,7 @@ mod ground;
 mod guard;
 mod operating;
 mod protocol;
+mod races;
 mod records;
 mod tickets;
 mod withdrawals;
