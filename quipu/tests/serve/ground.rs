@@ -176,18 +176,26 @@ impl Line {
         Told::read(&mut self.stream)
     }
 
-    /// Asks, and gives the answer if there is one.
+    /// Asks under an idempotency key, and gives the answer if there is one.
     pub(crate) fn try_post(&mut self, path: &str, key: &str, body: &str) -> Option<Told> {
-        let text = request("POST", path, &[("Idempotency-Key", key)], body);
-        self.send(text.as_bytes())?;
-        self.hear()
+        self.try_ask("POST", path, &[("Idempotency-Key", key)], body)
     }
 
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: &str) -> Told {
+        self.try_ask(method, path, &[], body).expect("it answers")
+    }
+
+    fn try_ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<Told> {
         let bearer = self.key.as_ref().map(|key| format!("Bearer {key}"));
-        let headers: Vec<_> = bearer.iter().map(|key| ("Authorization", key.as_str())).collect();
-        self.send(request(method, path, &headers, body).as_bytes()).expect("it reads");
-        self.hear().expect("it answers")
+        let bearer: Vec<_> = bearer.iter().map(|key| ("Authorization", key.as_str())).collect();
+        self.send(request(method, path, &[&bearer, headers].concat(), body).as_bytes())?;
+        self.hear()
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Told {

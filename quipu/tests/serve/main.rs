@@ -4,4 +4,5 @@
 mod crowd;
 mod ground;
 mod kill;
+mod planted;
 mod start;
