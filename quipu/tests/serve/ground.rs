@@ -68,8 +68,20 @@ impl Server {
 
     /// Tells it to stop, and waits until it has.
     pub(crate) fn stop(mut self) -> Ended {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+        self.signal(Signal::TERM);
         self.end()
+    }
+
+    /// Holds it up while this is done.
+    pub(crate) fn held_up<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.signal(Signal::STOP);
+        let done = work();
+        self.signal(Signal::CONT);
+        done
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     fn end(&mut self) -> Ended {
