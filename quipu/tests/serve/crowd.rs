@@ -30,7 +30,7 @@ fn ground() -> (TempDir, Server, Line) {
 
 /// Asks until no more sockets are open than before. If there is one that stays, this gives up.
 fn all_have_gone(server: &Server, line: &mut Line, before: usize) {
-    const ASKS: usize = 20_000;
+    const ASKS: usize = 2_000;
     let are_gone = (0..ASKS).any(|_| {
         line.get("/livez").is(200);
         server.sockets() == before
