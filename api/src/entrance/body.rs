@@ -26,7 +26,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// A body that was read, and the memory that it was given.
 pub(super) struct Read<'a> {
     pub(super) bytes: Bytes,
-    _permit: Option<SemaphorePermit<'a>>,
+    _room: Option<SemaphorePermit<'a>>,
 }
 
 /// Reads the body that a route takes.
@@ -36,7 +36,7 @@ pub(super) async fn read<'a>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Read<'a>, Problem> {
-    let nothing = Read { bytes: Bytes::new(), _permit: None };
+    let nothing = Read { bytes: Bytes::new(), _room: None };
     if route.body_max == 0 {
         return Ok(nothing);
     }
@@ -54,9 +54,7 @@ pub(super) async fn read<'a>(
         drain(body).await;
         return Err(too_large());
     }
-    let len = hint.upper().map_or(max, |upper| upper.min(max as u64) as usize);
-    let permit = api.bodies.try_acquire_many(len as u32).map_err(|_| Problem::overloaded())?;
-    let mut whole = pin!(whole(body, max));
+    let mut whole = pin!(whole(api, body, max));
     // Nearly every body has come already, and needs no timer.
     let at_once = poll_fn(|task| Poll::Ready(whole.as_mut().poll(task))).await;
     let read = match at_once {
@@ -66,22 +64,31 @@ pub(super) async fn read<'a>(
             Err(_) => return Err(Problem::malformed("the body did not come within 30 seconds")),
         },
     };
-    match read {
-        Ok(Some(bytes)) => Ok(Read { bytes, _permit: Some(permit) }),
-        Ok(None) => Err(too_large()),
-        Err(error) => Err(Problem::malformed(format!("the body did not come whole: {error}"))),
-    }
+    read?.ok_or_else(too_large)
 }
 
-/// All of a body; none where it is larger.
-async fn whole(mut body: Body, max: usize) -> Result<Option<Bytes>, axum::Error> {
+/// All of a body; none where it is larger. Room is taken for what has come and not for what was
+/// announced: whoever announces much and sends nothing takes nothing from others.
+async fn whole<'a>(api: &'a Api, mut body: Body, max: usize) -> Result<Option<Read<'a>>, Problem> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
+    let mut room: Option<SemaphorePermit<'a>> = None;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+        let not_whole = |error| format!("the body did not come whole: {error}");
+        let frame = frame.map_err(|error| Problem::malformed(not_whole(error)))?;
+        let Ok(data) = frame.into_data() else { continue };
         if first.len() + rest.len() + data.len() > max {
             drain(body).await;
             return Ok(None);
+        }
+        let Ok(more) = api.bodies.try_acquire_many(data.len() as u32) else {
+            drop((room, first, rest, data));
+            drain(body).await;
+            return Err(Problem::overloaded());
+        };
+        match &mut room {
+            Some(room) => room.merge(more),
+            None => room = Some(more),
         }
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -92,7 +99,8 @@ async fn whole(mut body: Body, max: usize) -> Result<Option<Bytes>, axum::Error>
         }
         rest.extend_from_slice(&data);
     }
-    Ok(Some(if rest.is_empty() { first } else { rest.freeze() }))
+    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    Ok(Some(Read { bytes, _room: room }))
 }
 
 /// Reads on for a little, so that a client that sends before it listens hears the answer.

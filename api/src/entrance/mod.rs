@@ -16,7 +16,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use percent_encoding::percent_decode_str;
-use quipu_ledger::words::Code;
 
 use self::contained::contained;
 use crate::Api;
@@ -136,16 +135,14 @@ fn request_id(api: &Api, headers: &HeaderMap) -> String {
 }
 
 async fn unknown_path(State(api): State<Arc<Api>>, request: Request) -> Response<Body> {
-    astray(&api, &request, || {
-        let path = request.uri().path();
-        Problem::new(Kind::of(Code::NotFound), format!("there is no path {path}"))
-    })
+    // Without the path: what stands in one may be a token.
+    astray(&api, &request, || Problem::not_found("there is no such path"))
 }
 
 async fn wrong_method(State(api): State<Arc<Api>>, request: Request) -> Response<Body> {
     astray(&api, &request, || {
-        let (method, path) = (request.method(), request.uri().path());
-        Problem::new(Kind::METHOD_NOT_ALLOWED, format!("{path} does not take {method}"))
+        let detail = format!("this path does not take {}", request.method());
+        Problem::new(Kind::METHOD_NOT_ALLOWED, detail)
     })
 }
 

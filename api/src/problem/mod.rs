@@ -251,3 +251,24 @@ impl From<Error> for Problem {
         Self::new(kind, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_succeed_later_says_when_to_ask_again() {
+        for (problem, after) in [
+            (Problem::overloaded(), Some("1")),
+            (Problem::stopping(), Some("1")),
+            (Problem::internal(), None),
+            (Problem::bad_cursor(), None),
+        ] {
+            let (status, code) = (problem.status(), problem.code());
+            let response = problem.into_response("r");
+            assert_eq!(response.status().as_u16(), status);
+            let header = response.headers().get(header::RETRY_AFTER);
+            assert_eq!(header.and_then(|header| header.to_str().ok()), after, "{code}");
+        }
+    }
+}

@@ -49,10 +49,12 @@ impl Cx {
         self.places.get(index).map_or("", String::as_str)
     }
 
-    /// The id in one of the path's places.
+    /// The id in one of the path's places. A problem names the place, and not what stands there.
     pub(crate) fn id(&self, index: usize) -> Result<Id, Problem> {
-        let place = self.place(index);
-        Id::new(place).map_err(|why| Problem::malformed(format!("in the path, {place:?}: {why}")))
+        Id::new(self.place(index)).map_err(|why| {
+            let place = self.route.split('/').filter(|part| part.starts_with('{')).nth(index);
+            Problem::malformed(format!("in the path, {}: {why}", place.unwrap_or("{id}")))
+        })
     }
 
     pub(crate) fn query(&self) -> Result<Query, Problem> {

@@ -5,6 +5,9 @@ use core::str::FromStr;
 
 use crate::problem::Problem;
 
+/// The longest name that a problem shows.
+const NAME_LEN_MAX: usize = 32;
+
 /// The parameters of a request. One that nobody takes is refused by [`end`](Self::end), so that
 /// a filter that is misspelled does not list everything.
 pub(crate) struct Query {
@@ -16,6 +19,7 @@ impl Query {
         let mut given: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             if given.iter().any(|(known, _)| *known == name) {
+                let name = shown(&name);
                 return Err(Problem::malformed(format!("{name}: it comes more than once")));
             }
             given.push((name.into_owned(), value.into_owned()));
@@ -75,10 +79,16 @@ impl Query {
         match self.given.first() {
             None => Ok(()),
             Some((name, _)) => {
+                let name = shown(name);
                 Err(Problem::malformed(format!("{name}: there is no such parameter here")))
             }
         }
     }
+}
+
+/// The name of a parameter as a problem shows it. One that is too long for a name may be a key.
+fn shown(name: &str) -> &str {
+    if name.len() <= NAME_LEN_MAX { name } else { "in the query" }
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ async fn list_keys(cx: Cx) -> Answer {
 
 async fn revoke_key(cx: Cx) -> Answer {
     let (id, access) = (cx.id(0)?, cx.api.ledger.access());
-    let none = || Problem::not_found(format!("there is no key {id}")).at(cx.durable());
+    let none = || Problem::not_found("there is no key with this id").at(cx.durable());
     let seen = access.get(id.clone()).await?.ok_or_else(none)?;
     let is_own = match (&seen.value.book, cx.caller.book()) {
         (Some(book), Ok(own)) => own.name()? == book,

@@ -103,12 +103,12 @@ async fn of_stream(cx: Cx) -> Answer {
         }
         "source" => walk::<source::Source>(book, id, &place, Happened::Source).await,
         "export" => walk::<export::Export>(book, id, &place, Happened::Export).await,
-        kind => Err(Problem::not_found(format!("there are no streams of the kind {kind:?}"))),
+        _ => Err(Problem::not_found("there are no streams of this kind")),
     }
 }
 
 fn id_of(text: &str) -> Result<Id, Problem> {
-    Id::new(text).map_err(|why| Problem::malformed(format!("in the path, {text:?}: {why}")))
+    Id::new(text).map_err(|why| Problem::malformed(format!("in the path, {{id}}: {why}")))
 }
 
 /// A page of the history of one stream. Its cursor is the version of the event that comes next.

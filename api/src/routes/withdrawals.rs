@@ -4,7 +4,8 @@ use quipu_ledger::account::{Payout, Withdrawal};
 use quipu_ledger::words::{Id, Position};
 use quipu_ledger::{Call, Done};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::caller::ADMIN;
 use crate::list::{Page, Place};
@@ -138,8 +139,19 @@ struct Plan {
     #[schemars(length(min = 1))]
     destination: String,
     /// What only the worker is told: kept encrypted, never listed.
-    #[schemars(length(max = 4000))]
-    secret: Option<String>,
+    #[schemars(with = "Option<String>", length(max = 4000))]
+    secret: Option<Plain>,
+}
+
+/// A secret, as it was given.
+struct Plain(String);
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        // What is usually said of a number would show the number.
+        let text = String::deserialize(reader);
+        text.map(Self).map_err(|_| D::Error::custom("it is a text"))
+    }
 }
 
 async fn plan(cx: Cx) -> Answer {
@@ -149,7 +161,7 @@ async fn plan(cx: Cx) -> Answer {
     }
     let book = cx.book()?;
     let mut call = book.account(&id).withdraw(amount.0, destination);
-    if let Some(plain) = secret {
+    if let Some(Plain(plain)) = secret {
         let secrets = cx.api.secrets.as_ref().ok_or_else(|| {
             Problem::malformed("secret: this server keeps none; start it with --secrets FILE")
         })?;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Mutex, OnceLock, mpsc};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 
 use quipu_api::metrics::Metrics;
@@ -14,7 +15,7 @@ use quipu_ledger::Ledger;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use crate::document::{Document, Seen};
@@ -27,6 +28,8 @@ pub(crate) struct Ground {
     pub(crate) folder: TempDir,
     /// What the ledger may take.
     memory: usize,
+    /// Whether its shards and its connections have threads of their own.
+    is_wide: bool,
     running: Option<Running>,
     /// What it was seen to answer.
     seen: Mutex<BTreeSet<Seen>>,
@@ -35,31 +38,36 @@ pub(crate) struct Ground {
 struct Running {
     at: SocketAddr,
     ledger: Ledger,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Ground {
     pub(crate) fn new() -> Self {
-        Self::over(false, 64 << 20)
+        Self::over(false, 64 << 20, false)
     }
 
-    /// The same, with a file of keys for secrets.
+    /// Two shards on threads of their own, and connections that come in on two more.
+    pub(crate) fn wide() -> Self {
+        Self::over(false, 64 << 20, true)
+    }
+
+    /// All on one thread, with a file of keys for secrets.
     pub(crate) fn with_secrets() -> Self {
-        Self::over(true, 64 << 20)
+        Self::over(true, 64 << 20, false)
     }
 
     /// One that takes in as large requests as its memory allows.
     pub(crate) fn with_memory(memory: usize) -> Self {
-        Self::over(false, memory)
+        Self::over(false, memory, false)
     }
 
-    fn over(has_secrets: bool, memory: usize) -> Self {
+    fn over(has_secrets: bool, memory: usize, is_wide: bool) -> Self {
         let folder = TempDir::new().expect("a folder");
         if has_secrets {
             Secrets::rotate(&folder.path().join("secrets")).expect("keys are made");
         }
-        let mut ground = Self { folder, memory, running: None, seen: Mutex::default() };
+        let mut ground = Self { folder, memory, is_wide, running: None, seen: Mutex::default() };
         ground.start();
         ground
     }
@@ -87,7 +95,7 @@ impl Ground {
 
     fn start(&mut self) {
         let (tell, told) = mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopping) = watch::channel(false);
         let (folder, memory) = (self.folder.path().join("ledger"), self.memory);
         let settings = Settings {
             is_loopback: true,
@@ -95,30 +103,42 @@ impl Ground {
             secrets: Secrets::read(&self.folder.path().join("secrets")).expect("it is whole"),
             backups: self.folder.path().join("backups"),
         };
+        let (is_wide, first_stopping) = (self.is_wide, stopping.clone());
         let work = move || async move {
-            let ledger = Ledger::builder(folder).memory(memory).on_this_thread();
-            let ledger = ledger.open().await.expect("it opens");
+            let builder = Ledger::builder(folder).memory(memory);
+            let builder = if is_wide { builder.shards(2) } else { builder.on_this_thread() };
+            let ledger = builder.open().await.expect("it opens");
             let api = Api::new(ledger.clone(), settings).await.expect("keys are read");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-            let at = listener.local_addr().expect("it is bound");
-            tell.send((at, ledger.clone())).expect("the test waits");
-            serve(api, listener, &Limits::default(), async { drop(stopped.await) }).await;
+            let socket = listener.as_fd().try_clone_to_owned().expect("a descriptor is free");
+            tell.send((socket, ledger.clone(), Arc::clone(&api))).expect("the test waits");
+            serve(api, listener, &Limits::default(), stopped(first_stopping)).await;
             ledger.close().await.expect("it closes");
         };
-        let thread = thread::spawn(move || {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_all().build().expect("a runtime");
-            LocalSet::new().block_on(&runtime, work());
-        });
-        let (at, ledger) = told.recv().expect("it starts");
-        self.running = Some(Running { at, ledger, stop, thread });
+        let first = thread::spawn(move || on_a_runtime(work()));
+        let (socket, ledger, api) = told.recv().expect("it starts");
+        let socket = std::net::TcpListener::from(socket);
+        let at = socket.local_addr().expect("it is bound");
+        let mut threads = vec![first];
+        if is_wide {
+            threads.push(thread::spawn(move || {
+                on_a_runtime(async move {
+                    let listener = TcpListener::from_std(socket).expect("it is bound");
+                    serve(api, listener, &Limits::default(), stopped(stopping)).await;
+                });
+            }));
+        }
+        self.running = Some(Running { at, ledger, stop, threads });
     }
 
     fn stop(&mut self) {
-        if let Some(Running { ledger, stop, thread, .. }) = self.running.take() {
+        if let Some(Running { ledger, stop, threads, .. }) = self.running.take() {
             drop(ledger);
-            let _ = stop.send(());
-            thread.join().expect("it stops");
+            stop.send_replace(true);
+            // The first closes the ledger, and may do so while the others still answer.
+            for thread in threads.into_iter().rev() {
+                thread.join().expect("it stops");
+            }
         }
     }
 
@@ -195,25 +215,72 @@ impl Ground {
         headers: &[(&str, &str)],
         body: Option<&str>,
     ) -> Told {
-        let mut line = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            line.push_str("Host: localhost\r\n");
-        }
-        for (name, value) in headers {
-            line.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if let Some(body) = body {
-            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-                line.push_str("Content-Type: application/json\r\n");
-            }
-            line.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-        } else {
-            line.push_str("\r\n");
-        }
-        let told = self.exchange(line.as_bytes());
+        let closes = [&[("Connection", "close")], headers].concat();
+        let told = self.line().ask(method, path, &closes, body);
         self.answered(method, path, &told);
         told
     }
+
+    /// A connection that is kept.
+    pub(crate) fn line(&self) -> Line {
+        Line(BufReader::new(TcpStream::connect(self.at()).expect("it listens")))
+    }
+}
+
+/// A connection that asks one thing after the other.
+pub(crate) struct Line(BufReader<TcpStream>);
+
+impl Line {
+    pub(crate) fn get(&mut self, path: &str) -> Told {
+        self.ask("GET", path, &[], None)
+    }
+
+    pub(crate) fn post(&mut self, path: &str, body: &str) -> Told {
+        self.ask("POST", path, &[], Some(body))
+    }
+
+    /// The same under an idempotency key.
+    pub(crate) fn post_keyed(&mut self, path: &str, key: &str, body: &str) -> Told {
+        self.ask("POST", path, &[("Idempotency-Key", key)], Some(body))
+    }
+
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Told {
+        let mut text = format!("{method} {path} HTTP/1.1\r\n");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            text.push_str("Host: localhost\r\n");
+        }
+        for (name, value) in headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(body) = body {
+            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                text.push_str("Content-Type: application/json\r\n");
+            }
+            text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        } else {
+            text.push_str("\r\n");
+        }
+        self.0.get_mut().write_all(text.as_bytes()).expect("it reads");
+        Told::read(&mut self.0).expect("it answers")
+    }
+}
+
+/// Runs to its end on this thread, with all that it starts.
+fn on_a_runtime(work: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, work);
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // Whoever tells is there until it has told.
+    let _ = stopping.wait_for(|stops| *stops).await;
 }
 
 impl Drop for Ground {

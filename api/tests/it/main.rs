@@ -12,6 +12,7 @@ mod ground;
 mod guard;
 mod operating;
 mod protocol;
+mod races;
 mod records;
 mod schema;
 mod tickets;
