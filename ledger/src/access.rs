@@ -70,7 +70,8 @@ pub struct Access {
     ledger: Ledger,
 }
 
-/// What an access key allows, each by itself: none of them holds another.
+/// What an access key allows, as it was said when it was made. Whether one brings another along is
+/// for whoever checks keys: the server lets who may administer write, and who may write read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scopes(u8);
 

@@ -121,7 +121,8 @@ mod tests {
         assert_eq!(gate.enter(2, 60), Ok(()));
         assert_eq!(gate.enter(2, 10), Err(Turned::Full), "four calls");
         assert_eq!(gate.enter(1, 60), Err(Turned::Full), "120 bytes");
-        assert_eq!(gate.enter(1, u64::MAX), Err(Turned::Full), "more than can be counted");
+        assert_eq!(gate.enter(1, 101), Err(Turned::TooLarge), "more than there may ever be");
+        assert_eq!(gate.enter(1, u64::MAX), Err(Turned::TooLarge), "more than can be counted");
         assert_eq!((gate.calls(), gate.bytes()), (2, 60));
         assert_eq!(gate.enter(1, 40), Ok(()));
         gate.leave(2, 60);

@@ -40,7 +40,8 @@ struct Create {
     /// The book that it opens; `default` unless said otherwise. An operator's key belongs to none.
     #[arg(long, value_name = "BOOK", value_parser = id)]
     book: Option<Id>,
-    /// What it allows; may be given several times. None holds another.
+    /// What it allows; may be given several times. Who may administer may write, and who may write
+    /// may read; an operator's stands alone.
     #[arg(long = "scope", value_enum, required = true)]
     scopes: Vec<Scope>,
     /// What you call it.
