@@ -114,6 +114,8 @@ pub trait Cords: Send {
         steps: usize,
         since: &dyn Fn(Slot) -> u32,
     );
+    /// How many items came into memory since this was asked last.
+    fn take_added(&mut self) -> usize;
     /// What all of it takes.
     fn memory(&self) -> usize;
     /// How many places of its item tables were looked at, ever. For tests that compare the
@@ -474,6 +476,10 @@ impl<M: Machine> Cords for CordsOf<M> {
         }
     }
 
+    fn take_added(&mut self) -> usize {
+        core::mem::take(&mut self.items.added)
+    }
+
     fn memory(&self) -> usize {
         self.cords.capacity() * size_of::<Option<Cord<M>>>()
             + self.names.capacity() * 5
@@ -506,6 +512,8 @@ struct Cells<I> {
     timers: BTreeSet<(Slot, Timestamp, ItemKey)>,
     due_of: fn(&I) -> Timestamp,
     heap: usize,
+    /// How many came since somebody asked.
+    added: usize,
     steps: cell::Cell<u64>,
 }
 
@@ -551,6 +559,7 @@ impl<I: Record> Cells<I> {
             timers: BTreeSet::new(),
             due_of,
             heap: 0,
+            added: 0,
             steps: cell::Cell::new(0),
         }
     }
@@ -616,6 +625,7 @@ impl<I: Record> Cells<I> {
             self.timers.insert((slot, due, key.clone()));
         }
         let hash = cell_hash(slot, &key);
+        self.added += 1;
         self.heap += key.heap_bytes() + weight as usize;
         let cell = Some(Cell { slot, key, hash, item, changed, weight, asked, used: true });
         let index = if let Some(index) = self.free.pop() {

@@ -682,7 +682,8 @@ impl Shard {
     /// Lets go of what is durable and unused while too much is in memory. The work is bounded
     /// by what has come into memory since the last time.
     fn evict(&mut self) {
-        let grown = core::mem::take(&mut self.grown);
+        let items: usize = self.cords.iter_mut().flatten().map(|cords| cords.take_added()).sum();
+        let grown = core::mem::take(&mut self.grown) + items;
         if self.memory() <= self.config.memory_max {
             return;
         }

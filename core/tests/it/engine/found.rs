@@ -298,6 +298,26 @@ fn memory_is_bounded_however_many_streams_come() {
     }
 }
 
+/// What events make in memory counts as much as what is read into it.
+#[test]
+fn memory_is_bounded_however_many_items_one_stream_makes() {
+    let mut setup = setup(1);
+    setup.config.memory_max = 100_000;
+    setup.config.calls_max = 1 << 20;
+    setup.room = (1 << 20, 1 << 30);
+    let mut ledger = Driver::create(setup).expect("a new ledger opens");
+    done(ledger.ask(command::<Drop>("d", new_drop(1 << 20))));
+    for round in 0..20 {
+        for number in 0..1_000 {
+            ledger.submit(command::<Drop>("d", take(&format!("c{round}.{number}"), 1)));
+        }
+        ledger.run();
+        while ledger.reply().is_some() {}
+    }
+    let memory = ledger.shards()[0].memory();
+    assert!(memory < 1_000_000, "{memory} bytes");
+}
+
 /// A stream for which commands always wait is never idle, and lets go of its items all the same.
 #[test]
 fn memory_is_bounded_on_a_stream_that_is_asked_without_a_pause() {
