@@ -4,7 +4,7 @@ mod choices;
 mod hello;
 
 use std::error::Error;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -125,7 +125,12 @@ fn socket_of(listener: &TcpListener) -> Result<std::net::TcpListener, Failed> {
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, Failed> {
     let bound = TcpListener::bind(at).await;
-    bound.map_err(|error| format!("cannot listen on {at}: {error}").into())
+    bound.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("{at} is taken: another program listens there; choose another with --listen").into()
+        }
+        _ => format!("cannot listen on {at}: {error}").into(),
+    })
 }
 
 /// The keys of a secrets file, which is made where there is none.
