@@ -127,7 +127,8 @@ async fn listen(at: SocketAddr) -> Result<TcpListener, Failed> {
     let bound = TcpListener::bind(at).await;
     bound.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
-            format!("{at} is taken: another program listens there; choose another with --listen").into()
+            format!("{at} is taken: another program listens there; choose another with --listen")
+                .into()
         }
         _ => format!("cannot listen on {at}: {error}").into(),
     })
