@@ -1,8 +1,9 @@
 //! Lists: a page of rows, and a cursor that is bound to its list and filters.
 
+use compact_str::CompactString;
 use quipu_ledger::call::Seen;
 use quipu_ledger::list::{Cursor, Listed};
-use quipu_ledger::words::Id;
+use quipu_ledger::words::{Hex, Id};
 use quipu_ledger::{Error, List, Snapshot};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -65,7 +66,8 @@ impl Place {
         }
         let cursor = query.text("cursor");
         let mut hash = blake3::Hasher::new();
-        for part in [cx.route, book].into_iter().chain(cx.places.iter().map(String::as_str)) {
+        for part in [cx.route, book].into_iter().chain(cx.places.iter().map(CompactString::as_str))
+        {
             hash.update(part.as_bytes()).update(&[0]);
         }
         query.bind(&mut hash);
@@ -144,8 +146,7 @@ fn seal(key: &[u8], bond: &[u8; BOND]) -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(bond).update(key);
     let sum = hash.finalize();
-    let bytes = sum.as_bytes()[..BOND].iter().chain(key);
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    format!("{}{}", Hex(&sum.as_bytes()[..BOND]), Hex(key))
 }
 
 fn open(text: &str, bond: &[u8; BOND]) -> Option<Vec<u8>> {

@@ -7,7 +7,7 @@ use core::str::FromStr;
 use quipu_core::machine::{ItemKey, Machine};
 use quipu_core::machines::book::{self as machine, Command, Issued, Item, KEY_LETTER, issued_key};
 use quipu_core::records::{Corrupt, HeadRow, ItemRow, Record as _, Table, key_of_head};
-use quipu_core::words::{self, Code, Fact, Id, Number, Position, Timestamp, Version};
+use quipu_core::words::{self, Code, Fact, Hex, Id, Number, Position, Timestamp, Version};
 
 use crate::blocking::{self, beside};
 use crate::book::Book;
@@ -144,11 +144,7 @@ impl AccessKey {
     fn new() -> Result<Self, Error> {
         let mut bits = [0; 32];
         getrandom::fill(&mut bits).map_err(|error| OpenError::NoRandom(error.to_string()))?;
-        let mut text = FRONT.to_owned();
-        for byte in bits {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        Ok(Self(text))
+        Ok(Self(format!("{FRONT}{}", Hex(&bits))))
     }
 
     /// The text, for whoever it is made for.

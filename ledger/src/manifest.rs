@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError, File};
 use quipu_core::log::Anchor;
-use quipu_core::words::Position;
+use quipu_core::words::{Hex, Position};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::OpenError;
@@ -41,7 +41,7 @@ pub struct LedgerId(pub [u8; 16]);
 impl core::fmt::Display for LedgerId {
     /// 32 hex digits.
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        core::fmt::Display::fmt(&Hex(&self.0), out)
     }
 }
 

@@ -7,7 +7,7 @@ use core::str::FromStr;
 use quipu_core::machine::Machine;
 use quipu_core::machines::ticket as machine;
 use quipu_core::machines::ticket::{INDEX_TOKEN, is_token_of, token_hash};
-use quipu_core::words::{Amount, Asset, Id, Timestamp};
+use quipu_core::words::{Amount, Asset, Hex, Id, Timestamp};
 
 use crate::blocking::{self, beside};
 use crate::book::Book;
@@ -44,7 +44,7 @@ impl Token {
 
 impl fmt::Display for Token {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        fmt::Display::fmt(&Hex(&self.0), out)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The words of the ledger as types, and what callers may give for them.
 
 pub use quipu_core::words::{
-    Amount, Asset, Code, Fact, Fault, Id, Kind, Malformed, Metadata, Number, Period, Position,
+    Amount, Asset, Code, Fact, Fault, Hex, Id, Kind, Malformed, Metadata, Number, Period, Position,
     Refusal, Signed, Timestamp, Trace, Version,
 };
 

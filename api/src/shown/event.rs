@@ -7,7 +7,7 @@ use quipu_ledger::events::{
     ticket,
 };
 use quipu_ledger::words::{
-    Amount, Asset, Id, Metadata, Period, Position, Signed, Timestamp, Trace,
+    Amount, Asset, Hex, Id, Metadata, Period, Position, Signed, Timestamp, Trace,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -382,7 +382,7 @@ show! {
     u32: value => json!(value);
     u64: value => json!(value);
     Position: value => json!(value.get());
-    [u8; 32]: value => json!(value.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    [u8; 32]: value => json!(Hex(value).to_string());
     Metadata: value => Json::Object(
         value.pairs().map(|(name, value)| (name.to_owned(), json!(value))).collect(),
     );

@@ -125,7 +125,11 @@ impl From<u64> for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.get(), out)
+        // Nearly every one is one word, whose digits are found much faster.
+        match self.hi {
+            0 => fmt::Display::fmt(&self.lo, out),
+            _ => fmt::Display::fmt(&self.get(), out),
+        }
     }
 }
 
@@ -213,7 +217,10 @@ impl From<i64> for Signed {
 
 impl fmt::Display for Signed {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.get(), out)
+        match i64::try_from(self.get()) {
+            Ok(word) => fmt::Display::fmt(&word, out),
+            Err(_) => fmt::Display::fmt(&self.get(), out),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use core::fmt;
 use rkyv::{Archive, Deserialize, Serialize};
 
 use super::Malformed;
+use super::digits::Line;
 
 /// An asset such as `USD/2` or `API_CALLS`: `[A-Z][A-Z0-9_]{0,16}(/[0-9]{1,2})?`.
 ///
@@ -16,6 +17,9 @@ pub struct Asset([u8; 12]);
 const LETTERS_MAX: usize = 17;
 /// The alphabet's size: A–Z, 0–9, the underscore, and zero for "no letter".
 const BASE: u128 = 38;
+/// How many letters are looked at together. The first half has one less.
+const HALF_LETTERS: usize = 9;
+const HALF: u128 = BASE.pow(HALF_LETTERS as u32);
 
 impl Asset {
     /// Checks `text` and packs it.
@@ -78,26 +82,33 @@ fn scale_of(digits: &str) -> Option<u8> {
 
 impl fmt::Display for Asset {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut packed, scale) = self.unpack();
-        let mut letters = [0; LETTERS_MAX];
-        for place in letters.iter_mut().rev() {
-            *place = (packed % BASE) as u8;
-            packed /= BASE;
+        let (packed, scale) = self.unpack();
+        let mut line = Line::<{ LETTERS_MAX + 3 }>::default();
+        // In two halves of one word each, for the sake of their divisions.
+        for half in [(packed / HALF) as u64, (packed % HALF) as u64] {
+            let mut digits = [0; HALF_LETTERS];
+            let mut rest = half;
+            for digit in digits.iter_mut().rev() {
+                *digit = (rest % BASE as u64) as u8;
+                rest /= BASE as u64;
+            }
+            for digit in digits {
+                match digit {
+                    1..=26 => line.push(b'A' + digit - 1),
+                    27..=36 => line.push(b'0' + digit - 27),
+                    37 => line.push(b'_'),
+                    _ => {}
+                }
+            }
         }
-        for digit in letters {
-            let letter = match digit {
-                1..=26 => b'A' + digit - 1,
-                27..=36 => b'0' + digit - 27,
-                37 => b'_',
-                _ => continue,
-            };
-            fmt::Write::write_char(out, letter.into())?;
+        if let 1..=110 = scale {
+            line.push(b'/');
+            if scale > 10 {
+                line.push(b'0' + (scale - 11) / 10);
+            }
+            line.push(b'0' + (scale - 1) % 10);
         }
-        match scale {
-            1..=10 => write!(out, "/{}", scale - 1),
-            11..=110 => write!(out, "/{:02}", scale - 11),
-            _ => Ok(()),
-        }
+        out.write_str(line.as_str())
     }
 }
 

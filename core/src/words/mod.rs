@@ -3,6 +3,7 @@
 mod amount;
 mod asset;
 mod code;
+mod digits;
 mod id;
 mod kind;
 mod merge;
@@ -14,6 +15,7 @@ mod trace;
 pub use amount::{Amount, Signed};
 pub use asset::Asset;
 pub use code::{Code, Fact, Fault, Refusal};
+pub use digits::Hex;
 pub use id::Id;
 pub use kind::{Book, Kind, Name};
 pub use merge::Merge;

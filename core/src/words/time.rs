@@ -5,6 +5,7 @@ use core::fmt;
 use rkyv::{Archive, Deserialize, Serialize};
 
 use super::Malformed;
+use super::digits::{ascii, put};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -102,7 +103,15 @@ impl fmt::Display for Timestamp {
         let ms = self.0 % DAY_MS;
         let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
         let (second, milli) = (ms / 1_000 % 60, ms % 1_000);
-        write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put(&mut text[..4], year);
+        put(&mut text[5..7], month.into());
+        put(&mut text[8..10], day.into());
+        put(&mut text[11..13], hour);
+        put(&mut text[14..16], minute);
+        put(&mut text[17..19], second);
+        put(&mut text[20..23], milli);
+        out.write_str(ascii(&text))
     }
 }
 

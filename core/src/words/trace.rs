@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::Malformed;
+use super::{Hex, Malformed};
 
 /// A W3C trace context: what a `traceparent` header says.
 ///
@@ -114,8 +114,8 @@ fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], Malformed> {
 
 impl fmt::Display for Trace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (trace, parent) = (u128::from_be_bytes(self.trace_id), self.parent_id);
-        write!(out, "00-{trace:032x}-{:016x}-{:02x}", u64::from_be_bytes(parent), self.flags)
+        let (trace, parent) = (Hex(&self.trace_id), Hex(&self.parent_id));
+        write!(out, "00-{trace}-{parent}-{}", Hex(&[self.flags]))
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use quipu::words::{Code, Id};
+use quipu::words::{Code, Hex, Id};
 use quipu::{Error, OpenError, Options, Refused, WhatToDo};
 use quipu_core::log::Anchor;
 use serde_json::Value;
@@ -300,7 +300,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Hex(bytes).to_string()
 }
 
 /// An anchor, as `quipu verify --anchor` takes it.
