@@ -1,7 +1,8 @@
-//! Commands: typed where a machine reads them, boxed where an engine carries them.
+//! Commands: typed where a machine reads them, of any type where an engine carries them.
 
 use core::any::Any;
 use core::fmt::{self, Debug};
+use std::sync::Arc;
 
 use super::{Canon, Machine};
 use crate::words::{Id, Kind};
@@ -41,13 +42,14 @@ pub trait Said: Clone + Debug + Send + Sync + 'static {
     }
 }
 
-/// A command for some kind of stream.
-pub struct Command(Box<dyn AnyCommand>);
+/// A command for some kind of stream. Nobody changes one that was made, so copies share it.
+#[derive(Clone)]
+pub struct Command(Arc<dyn AnyCommand>);
 
 impl Command {
     /// A command for streams of machine `M`.
     pub fn of<M: Machine>(command: M::Command) -> Self {
-        Self(Box::new(Asked::<M>(command)))
+        Self(Arc::new(Asked::<M>(command)))
     }
 
     /// The command as machine `M` wrote it, or `None` where it is for another.
@@ -105,12 +107,6 @@ impl Command {
     }
 }
 
-impl Clone for Command {
-    fn clone(&self) -> Self {
-        self.0.boxed_clone()
-    }
-}
-
 impl Debug for Command {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(out)
@@ -145,8 +141,6 @@ pub trait AnyCommand: Any + Debug + Send + Sync {
     fn canon(&self, canon: &mut Canon);
     /// See [`Command::weight`].
     fn weight(&self) -> usize;
-    /// A copy.
-    fn boxed_clone(&self) -> Command;
 }
 
 impl<M: Machine> AnyCommand for Asked<M> {
@@ -180,9 +174,5 @@ impl<M: Machine> AnyCommand for Asked<M> {
 
     fn weight(&self) -> usize {
         size_of::<M::Command>() + self.0.heap_bytes()
-    }
-
-    fn boxed_clone(&self) -> Command {
-        Command(Box::new(Self(self.0.clone())))
     }
 }
