@@ -22,6 +22,9 @@ use crate::shared::{Handed, Note, Shared};
 /// own. A ring has at least so many.
 pub(crate) const SLOTS_MAX: u64 = 2 * LEGS_MAX as u64;
 
+/// How long a turn in which nothing came is drawn out, in pauses of the processor.
+const POLL_PAUSES: u32 = 16;
+
 /// What a shard does when its turn has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
@@ -170,8 +173,10 @@ impl Pump {
                 self.idle_since = None;
                 return Next::Turn;
             }
-            let since = *self.idle_since.get_or_insert_with(Instant::now);
-            if since.elapsed() < self.polls {
+            let since = *self.idle_since.get_or_insert(self.begun);
+            if self.begun.duration_since(since) < self.polls {
+                // Whoever shares the core with this thread, such as the committer, gets it.
+                (0..POLL_PAUSES).for_each(|_| core::hint::spin_loop());
                 return Next::Turn;
             }
         }
@@ -231,7 +236,10 @@ impl Pump {
     fn take_notes(&mut self) -> bool {
         let mut notes = core::mem::take(&mut self.notes);
         self.shared.doors[self.index].notes.take(&mut notes);
-        let any = !notes.is_empty();
+        if notes.is_empty() {
+            self.notes = notes;
+            return false;
+        }
         let now = self.clock.now();
         for note in notes.drain(..) {
             match note {
@@ -245,7 +253,7 @@ impl Pump {
             }
         }
         self.notes = notes;
-        any
+        true
     }
 
     fn take_calls(&mut self) -> bool {
