@@ -30,7 +30,7 @@ mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::Method;
 use quipu_ledger::{Error, Ledger};
@@ -39,6 +39,7 @@ use tokio::sync::Semaphore;
 use crate::caller::Callers;
 use crate::entrance::Meter;
 use crate::metrics::Metrics;
+use crate::reply::RequestIds;
 use crate::secrets::Secrets;
 
 /// What the bodies of requests may take of memory, all together.
@@ -59,9 +60,7 @@ pub struct Api {
     is_stopping: AtomicBool,
     /// Requests that no route takes.
     astray: Meter,
-    /// What ids of requests begin with.
-    origin: u64,
-    requests: AtomicU64,
+    request_ids: RequestIds,
 }
 
 /// What a server may do beside its ledger.
@@ -101,8 +100,7 @@ impl Api {
             bodies: Semaphore::new(BODIES_MAX),
             is_stopping: AtomicBool::new(false),
             astray: Meter::new(&Method::OPTIONS, "none"),
-            origin: u64::from_le_bytes(origin),
-            requests: AtomicU64::new(0),
+            request_ids: RequestIds::new(u64::from_le_bytes(origin)),
         }))
     }
 
@@ -125,11 +123,5 @@ impl Api {
 
     fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Acquire)
-    }
-
-    /// A name for the next request, unless its sender has given one.
-    fn request_id(&self) -> String {
-        let count = self.requests.fetch_add(1, Ordering::Relaxed);
-        format!("{:016x}-{count:x}", self.origin)
     }
 }

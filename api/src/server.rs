@@ -6,9 +6,10 @@
 //! What a client takes too long for ends its connection: to send the head of a request, to take an
 //! answer, or to ask again. One sweep a second looks for those, so that no request needs a timer.
 
-use core::cell::Cell;
-use core::future::Future;
+use core::cell::{Cell, OnceCell};
+use core::future::{Future, poll_fn};
 use core::pin::pin;
+use core::task::Waker;
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tower_service::Service;
@@ -72,26 +73,25 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let router = entrance::router(Arc::clone(&api), routes::all());
-    let (mut connections, stopped) = take(&listener, &router, limits, stop).await;
+    let (mut connections, watched) = take(&listener, &router, limits, stop).await;
     drop(listener);
     api.stop();
-    stopped.send_replace(true);
+    watched.end_all();
     let all = async { while connections.join_next().await.is_some() {} };
     if timeout(limits.drain_time, all).await.is_err() {
         tracing::warn!("connections were cut off that did not end in time");
     }
 }
 
-/// Takes connections until `stop` is there. Gives those that go on, and what tells them to end.
+/// Takes connections until `stop` is there. Gives those that go on.
 async fn take(
     listener: &TcpListener,
     router: &Router,
     limits: &Limits,
     stop: impl Future<Output = ()>,
-) -> (JoinSet<()>, watch::Sender<bool>) {
+) -> (JoinSet<()>, Watched) {
     let http = Rc::new(http(limits));
     let places = Arc::new(Semaphore::new(limits.connections_max));
-    let (stopped, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     let mut watched = Watched::default();
@@ -106,13 +106,13 @@ async fn take(
                 let Some((stream, place)) = accepted else { continue };
                 let life = Rc::new(Life::new());
                 let (http, life_of) = (Rc::clone(&http), Rc::clone(&life));
-                let work = talk(http, stream, router.clone(), stopping.clone(), life_of, place);
+                let work = talk(http, stream, router.clone(), life_of, place);
                 watched.add(life, connections.spawn_local(work));
             }
             Some(_) = connections.join_next() => {}
         }
     }
-    (connections, stopped)
+    (connections, watched)
 }
 
 fn http(limits: &Limits) -> http1::Builder {
@@ -127,11 +127,20 @@ struct Life {
     under_way: Cell<u32>,
     /// Since when there is none.
     since: Cell<Instant>,
+    /// Whether it is to end once nothing is under way.
+    ends: Cell<bool>,
+    /// Has it look at that.
+    waker: OnceCell<Waker>,
 }
 
 impl Life {
     fn new() -> Self {
-        Self { under_way: Cell::new(0), since: Cell::new(Instant::now()) }
+        Self {
+            under_way: Cell::new(0),
+            since: Cell::new(Instant::now()),
+            ends: Cell::new(false),
+            waker: OnceCell::new(),
+        }
     }
 
     fn begin(self: &Rc<Self>) -> UnderWay {
@@ -161,6 +170,16 @@ impl Watched {
 
     fn add(&mut self, life: Rc<Life>, abort: AbortHandle) {
         self.0.push((life, abort));
+    }
+
+    /// Has each end once it has answered what was asked on it.
+    fn end_all(&self) {
+        for (life, _) in &self.0 {
+            life.ends.set(true);
+            if let Some(waker) = life.waker.get() {
+                waker.wake_by_ref();
+            }
+        }
     }
 
     /// Forgets those that have ended, and cuts those off that have been idle for too long.
@@ -197,28 +216,31 @@ async fn talk(
     http: Rc<http1::Builder>,
     stream: TcpStream,
     router: Router,
-    mut stopping: watch::Receiver<bool>,
     life: Rc<Life>,
     _place: OwnedSemaphorePermit,
 ) {
     // Answers are small, and whole when they are written.
     let _ = stream.set_nodelay(true);
+    let life_of = Rc::clone(&life);
     let service = service_fn(move |request| {
-        let (mut router, life) = (router.clone(), Rc::clone(&life));
+        let (mut router, under_way) = (router.clone(), life_of.begin());
         async move {
-            let _under_way = life.begin();
+            let _under_way = under_way;
             router.call(request).await
         }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        _ = stopping.wait_for(|is_stopping| *is_stopping) => {
+    let mut is_ending = false;
+    let ended = poll_fn(|task| {
+        // It stays in one task for as long as it lives.
+        life.waker.get_or_init(|| task.waker().clone());
+        if life.ends.get() && !is_ending {
+            is_ending = true;
             connection.as_mut().graceful_shutdown();
-            connection.await
         }
-    };
+        connection.as_mut().poll(task)
+    })
+    .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
     }

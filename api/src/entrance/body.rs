@@ -1,19 +1,21 @@
 //! The body of a request: bounded in bytes and in time.
 
-use core::future::{Future, poll_fn};
-use core::pin::pin;
-use core::task::Poll;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use crate::Api;
 use crate::problem::{Kind, Problem};
+use crate::request::Said;
 use crate::route::Route;
 
 /// How long a body may take to come.
@@ -33,74 +35,100 @@ pub(super) struct Read<'a> {
 pub(super) async fn read<'a>(
     api: &'a Api,
     route: &Route,
-    headers: &HeaderMap,
-    body: Body,
+    said: &Said,
+    mut body: Body,
 ) -> Result<Read<'a>, Problem> {
     let nothing = Read { bytes: Bytes::new(), _room: None };
     if route.body_max == 0 {
         return Ok(nothing);
     }
-    let hint = http_body::Body::size_hint(&body);
+    let hint = body.size_hint();
     if hint.exact() == Some(0) {
         return Ok(nothing);
     }
-    is_json(headers)?;
+    is_json(&said.0)?;
     let max = route.body_max;
-    let too_large = || {
-        let detail = format!("the body is larger than the {max} bytes that this takes");
-        Problem::new(Kind::TOO_LARGE, detail)
-    };
     if hint.lower() > max as u64 {
-        drain(body).await;
-        return Err(too_large());
+        Box::pin(drain(body)).await;
+        return Err(too_large(max));
     }
-    let mut whole = pin!(whole(api, body, max));
-    // Nearly every body has come already, and needs no timer.
-    let at_once = poll_fn(|task| Poll::Ready(whole.as_mut().poll(task))).await;
-    let read = match at_once {
-        Poll::Ready(read) => read,
-        Poll::Pending => match timeout(TIME, whole).await {
-            Ok(read) => read,
-            Err(_) => return Err(Problem::malformed("the body did not come within 30 seconds")),
-        },
+    let mut coming = Coming { api, max, first: Bytes::new(), rest: BytesMut::new(), room: None };
+    // Nearly every body has come already, and needs neither a timer nor the place for one.
+    let at_once = poll_fn(|task| Poll::Ready(coming.poll(&mut body, task))).await;
+    let come = match at_once {
+        Poll::Ready(come) => come,
+        Poll::Pending => {
+            let rest = timeout(TIME, poll_fn(|task| coming.poll(&mut body, task)));
+            match Box::pin(rest).await {
+                Ok(come) => come,
+                Err(_) => {
+                    return Err(Problem::malformed("the body did not come within 30 seconds"));
+                }
+            }
+        }
     };
-    read?.ok_or_else(too_large)
+    if let Err(problem) = come {
+        drop(coming);
+        Box::pin(drain(body)).await;
+        return Err(problem);
+    }
+    Ok(coming.whole())
 }
 
-/// All of a body; none where it is larger. Room is taken for what has come and not for what was
-/// announced: whoever announces much and sends nothing takes nothing from others.
-async fn whole<'a>(api: &'a Api, mut body: Body, max: usize) -> Result<Option<Read<'a>>, Problem> {
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    let mut room: Option<SemaphorePermit<'a>> = None;
-    while let Some(frame) = body.frame().await {
-        let not_whole = |error| format!("the body did not come whole: {error}");
-        let frame = frame.map_err(|error| Problem::malformed(not_whole(error)))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > max {
-            drain(body).await;
-            return Ok(None);
+/// A body as far as it has come. Room is taken for that and not for what was announced: whoever
+/// announces much and sends nothing takes nothing from others.
+struct Coming<'a> {
+    api: &'a Api,
+    max: usize,
+    first: Bytes,
+    rest: BytesMut,
+    room: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Coming<'a> {
+    /// Takes what there is, until nothing more comes.
+    fn poll(&mut self, body: &mut Body, task: &mut Context<'_>) -> Poll<Result<(), Problem>> {
+        while let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(task)) {
+            let not_whole = |error| format!("the body did not come whole: {error}");
+            let frame = frame.map_err(|error| Problem::malformed(not_whole(error)))?;
+            if let Ok(data) = frame.into_data() {
+                self.take(data)?;
+            }
         }
-        let Ok(more) = api.bodies.try_acquire_many(data.len() as u32) else {
-            drop((room, first, rest, data));
-            drain(body).await;
-            return Err(Problem::overloaded());
-        };
-        match &mut room {
-            Some(room) => room.merge(more),
-            None => room = Some(more),
-        }
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-            continue;
-        }
-        if rest.is_empty() {
-            rest.extend_from_slice(&core::mem::take(&mut first));
-        }
-        rest.extend_from_slice(&data);
+        Poll::Ready(Ok(()))
     }
-    let bytes = if rest.is_empty() { first } else { rest.freeze() };
-    Ok(Some(Read { bytes, _room: room }))
+
+    fn take(&mut self, data: Bytes) -> Result<(), Problem> {
+        if self.first.len() + self.rest.len() + data.len() > self.max {
+            return Err(too_large(self.max));
+        }
+        let more = self.api.bodies.try_acquire_many(data.len() as u32);
+        let more = more.map_err(|_| Problem::overloaded())?;
+        match &mut self.room {
+            Some(room) => room.merge(more),
+            None => self.room = Some(more),
+        }
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = data;
+            return Ok(());
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&core::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&data);
+        Ok(())
+    }
+
+    fn whole(self) -> Read<'a> {
+        let Self { first, rest, room, .. } = self;
+        let bytes = if rest.is_empty() { first } else { rest.freeze() };
+        Read { bytes, _room: room }
+    }
+}
+
+fn too_large(max: usize) -> Problem {
+    let detail = format!("the body is larger than the {max} bytes that this takes");
+    Problem::new(Kind::TOO_LARGE, detail)
 }
 
 /// Reads on for a little, so that a client that sends before it listens hears the answer.

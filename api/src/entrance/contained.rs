@@ -1,37 +1,39 @@
 //! A panic of one request ends that request.
 
-use core::future::{Future, poll_fn};
+use core::future::Future;
 use core::panic::AssertUnwindSafe;
-use core::pin::pin;
-use core::task::Poll;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use std::panic::catch_unwind;
 
 use crate::problem::Problem;
 use crate::route::Answer;
 
-/// Runs to the end, or until it panics: then it is dropped and the answer is `internal`.
-pub(super) async fn contained(work: impl Future<Output = Answer>) -> Answer {
-    let mut work = pin!(work);
-    poll_fn(|task| {
-        // It is never polled again after it panicked.
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
-            Ok(poll) => poll,
-            Err(_) => {
-                tracing::error!("a request panicked");
-                Poll::Ready(Err(Problem::internal()))
-            }
+/// Has work go on. If it panics, the answer is `internal`; it is not to be polled again.
+pub(super) fn contained(
+    work: Pin<&mut impl Future<Output = Answer>>,
+    task: &mut Context<'_>,
+) -> Poll<Answer> {
+    match catch_unwind(AssertUnwindSafe(|| work.poll(task))) {
+        Ok(poll) => poll,
+        Err(_) => {
+            tracing::error!("a request panicked");
+            Poll::Ready(Err(Problem::internal()))
         }
-    })
-    .await
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::future::poll_fn;
+    use core::pin::pin;
+
     use super::*;
 
     #[tokio::test]
     async fn a_panic_is_a_problem() {
-        let answer = contained(async { panic!("on purpose") }).await;
+        let mut work = pin!(async { panic!("on purpose") });
+        let answer = poll_fn(|task| contained(work.as_mut(), task)).await;
         assert_eq!(answer.expect_err("it panicked").code(), "internal");
     }
 }

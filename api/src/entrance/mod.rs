@@ -6,6 +6,8 @@ mod meter;
 
 pub(crate) use meter::Meter;
 
+use core::future::poll_fn;
+use core::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,14 +17,15 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 
 use self::contained::contained;
 use crate::Api;
 use crate::caller::Needs;
 use crate::problem::{Kind, Problem};
-use crate::reply::{REQUEST_ID, Reply};
-use crate::request::{Cx, Said};
+use crate::reply::{REQUEST_ID, Reply, RequestId};
+use crate::request::{Asked, Cx, Places, Said};
 use crate::route::{Answer, Route};
 
 /// The router over all routes.
@@ -57,19 +60,22 @@ pub(crate) fn starting() -> Router {
     let early = |request: Request| async move {
         if request.uri().path() == "/livez" {
             return Reply::json(200, &serde_json::json!({ "status": "ok" }))
-                .into_response("starting");
+                .into_response(&RequestId::STARTING);
         }
-        Problem::new(Kind::STARTING, "the ledger is being opened").into_response("starting")
+        let problem = Problem::new(Kind::STARTING, "the ledger is being opened");
+        problem.into_response(&RequestId::STARTING)
     };
     Router::new().fallback(early)
 }
 
-/// Carries out one request on its route.
+/// Carries out one request on its route. This and what follows is moved about before it is awaited:
+/// little is kept here across an await, and what is large stays in one place.
 async fn serve(api: Arc<Api>, route: Arc<Route>, request: Request) -> Response<Body> {
     let began = Instant::now();
-    let (parts, body) = request.into_parts();
-    let id = request_id(&api, &parts.headers);
-    let answer = contained(carry_out(api, &route, parts, body, &id)).await;
+    let id = request_id(&api, request.headers());
+    let mut request = Some(request);
+    let mut work = pin!(carry_out(&api, &route, &mut request, &id));
+    let answer = poll_fn(|task| contained(work.as_mut(), task)).await;
     let status = match &answer {
         Ok(reply) => reply.status,
         Err(problem) => problem.status(),
@@ -88,50 +94,57 @@ async fn serve(api: Arc<Api>, route: Arc<Route>, request: Request) -> Response<B
 }
 
 async fn carry_out(
-    api: Arc<Api>,
+    api: &Arc<Api>,
     route: &Route,
-    parts: Parts,
-    body: Body,
-    request_id: &str,
+    request: &mut Option<Request>,
+    request_id: &RequestId,
 ) -> Answer {
-    let caller = api.callers.of(&parts.headers, route.needs)?;
-    if api.is_stopping() && route.needs != Needs::Nothing {
-        return Err(Problem::stopping());
-    }
-    let places = places(route.path, parts.uri.path())?;
-    let read = body::read(&api, route, &parts.headers, body).await?;
-    let cx = Cx {
-        caller,
-        route: route.path,
-        places,
-        query: parts.uri.query().unwrap_or("").to_owned(),
-        said: Said(parts.headers),
-        body: read.bytes.clone(),
-        request_id: request_id.to_owned(),
-        api: Arc::clone(&api),
-    };
+    let (mut cx, body) = let_in(api, route, request.take().expect("it comes once"), request_id)?;
+    let read = body::read(api, route, &cx.said, body).await?;
+    cx.body = read.bytes.clone();
     (route.act)(cx).await
 }
 
+/// Looks at all of a request but its body.
+fn let_in(
+    api: &Arc<Api>,
+    route: &Route,
+    request: Request,
+    request_id: &RequestId,
+) -> Result<(Cx, Body), Problem> {
+    let (Parts { headers, uri, .. }, body) = request.into_parts();
+    let caller = api.callers.of(&headers, route.needs)?;
+    if api.is_stopping() && route.needs != Needs::Nothing {
+        return Err(Problem::stopping());
+    }
+    let cx = Cx::new(Asked {
+        caller,
+        route: route.path,
+        places: places(route.path, uri.path())?,
+        uri,
+        said: Said(headers),
+        body: Bytes::new(),
+        request_id: request_id.clone(),
+        api: Arc::clone(api),
+    });
+    Ok((cx, body))
+}
+
 /// What stands in the places of a route's path.
-fn places(route: &str, path: &str) -> Result<Vec<String>, Problem> {
+fn places(route: &str, path: &str) -> Result<Places, Problem> {
     let segments = route.split('/').zip(path.split('/'));
     let places = segments.filter(|(pattern, _)| pattern.starts_with('{'));
     let read = |(_, text): (&str, &str)| match percent_decode_str(text).decode_utf8() {
-        Ok(text) => Ok(text.into_owned()),
+        Ok(text) => Ok(text.into()),
         Err(_) => Err(Problem::malformed("the path is not UTF-8")),
     };
     places.map(read).collect()
 }
 
 /// The name of a request: its sender's where that is fit to be logged, else one of our own.
-fn request_id(api: &Api, headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let is_fit = |id: &&str| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
-        (1..=128).contains(&id.len()) && id.bytes().all(fits)
-    };
-    given.filter(is_fit).map_or_else(|| api.request_id(), str::to_owned)
+fn request_id(api: &Api, headers: &HeaderMap) -> RequestId {
+    let given = headers.get(REQUEST_ID).and_then(RequestId::given);
+    given.unwrap_or_else(|| api.request_ids.next())
 }
 
 async fn unknown_path(State(api): State<Arc<Api>>, request: Request) -> Response<Body> {

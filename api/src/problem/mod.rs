@@ -11,7 +11,7 @@ use quipu_ledger::{Error, Refused};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::reply::{self, Headers};
+use crate::reply::{self, Headers, RequestId};
 use crate::wire::Text;
 
 /// What a client is told where there is no success. It is seldom, so it is small where it is not.
@@ -183,9 +183,9 @@ impl Problem {
         reply::write(&shown, out);
     }
 
-    pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
+    pub(crate) fn into_response(self, request_id: &RequestId) -> Response<Body> {
         let mut body = Vec::with_capacity(256);
-        self.write(request_id, &mut body);
+        self.write(request_id.as_str(), &mut body);
         let mut response = self.0.headers.response(self.0.kind.status, body, request_id);
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
@@ -265,7 +265,7 @@ mod tests {
             (Problem::bad_cursor(), None),
         ] {
             let (status, code) = (problem.status(), problem.code());
-            let response = problem.into_response("r");
+            let response = problem.into_response(&RequestId::STARTING);
             assert_eq!(response.status().as_u16(), status);
             let header = response.headers().get(header::RETRY_AFTER);
             assert_eq!(header.and_then(|header| header.to_str().ok()), after, "{code}");

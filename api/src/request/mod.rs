@@ -8,37 +8,66 @@ pub(crate) use headers::Said;
 pub(crate) use query::Query;
 pub(crate) use sift::{Member, Sifted, sift};
 
+use core::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use axum::http::Uri;
 use bytes::Bytes;
+use compact_str::CompactString;
 use quipu_ledger::call::Seen;
 use quipu_ledger::words::{Id, Position};
 use quipu_ledger::{Book, Call, Done, Outcome, Read};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::Api;
 use crate::caller::Caller;
 use crate::problem::Problem;
-use crate::reply::{Headers, JSON, Reply};
+use crate::reply::{Headers, JSON, Reply, RequestId};
 use crate::shown::{Body, Told};
 
-/// One request that was let in: who asks, and for what.
-pub(crate) struct Cx {
+/// One request that was let in. It is handed from hand to hand, so it stays in one place.
+pub(crate) struct Cx(Box<Asked>);
+
+/// Who asks, and for what.
+pub(crate) struct Asked {
     pub(crate) api: Arc<Api>,
     pub(crate) caller: Arc<Caller>,
     /// The path as the route spells it.
     pub(crate) route: &'static str,
     /// What stands in the path's places, in their order.
-    pub(crate) places: Vec<String>,
-    pub(crate) query: String,
+    pub(crate) places: Places,
+    pub(crate) uri: Uri,
     pub(crate) said: Said,
     pub(crate) body: Bytes,
     /// Names the answer in the log.
-    pub(crate) request_id: String,
+    pub(crate) request_id: RequestId,
+}
+
+/// What stands in the places of a path. Most have one, and most ids are short: neither takes an
+/// allocation.
+pub(crate) type Places = SmallVec<[CompactString; 2]>;
+
+impl Deref for Cx {
+    type Target = Asked;
+
+    fn deref(&self) -> &Asked {
+        &self.0
+    }
+}
+
+impl DerefMut for Cx {
+    fn deref_mut(&mut self) -> &mut Asked {
+        &mut self.0
+    }
 }
 
 impl Cx {
+    pub(crate) fn new(asked: Asked) -> Self {
+        Self(Box::new(asked))
+    }
+
     /// The book that the caller acts on.
     pub(crate) fn book(&self) -> Result<&Book, Problem> {
         self.caller.book()
@@ -46,7 +75,7 @@ impl Cx {
 
     /// What stands in one of the path's places, as it is.
     pub(crate) fn place(&self, index: usize) -> &str {
-        self.places.get(index).map_or("", String::as_str)
+        self.places.get(index).map_or("", CompactString::as_str)
     }
 
     /// The id in one of the path's places. A problem names the place, and not what stands there.
@@ -58,7 +87,7 @@ impl Cx {
     }
 
     pub(crate) fn query(&self) -> Result<Query, Problem> {
-        Query::new(&self.query)
+        Query::new(self.uri.query().unwrap_or(""))
     }
 
     /// The body, which has to be there.

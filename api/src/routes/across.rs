@@ -225,7 +225,7 @@ async fn batch(cx: Cx) -> Answer {
             }
             Err(problem) => {
                 push(&mut body, format_args!(r#"{{"status":{},"problem":"#, problem.status()));
-                problem.write(&cx.request_id, &mut body);
+                problem.write(cx.request_id.as_str(), &mut body);
                 body.push(b'}');
             }
         }

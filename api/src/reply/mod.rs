@@ -1,9 +1,16 @@
 //! Replies: a status, a body, and the headers that say what the answer rests on.
 
+mod request_id;
+
+pub(crate) use request_id::{RequestId, RequestIds};
+
+use std::io::Write as _;
+
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use quipu_ledger::words::{Position, Version};
 use serde::Serialize;
+use smallvec::SmallVec;
 
 const POSITION: HeaderName = HeaderName::from_static("quipu-position");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -54,7 +61,7 @@ impl Reply {
         self
     }
 
-    pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
+    pub(crate) fn into_response(self, request_id: &RequestId) -> Response<Body> {
         let mut response = self.headers.response(self.status, self.body, request_id);
         let content_type = HeaderValue::from_static(self.content_type);
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -63,14 +70,19 @@ impl Reply {
 }
 
 impl Headers {
-    pub(crate) fn response(self, status: u16, body: Vec<u8>, request_id: &str) -> Response<Body> {
+    pub(crate) fn response(
+        self,
+        status: u16,
+        body: Vec<u8>,
+        request_id: &RequestId,
+    ) -> Response<Body> {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() =
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::from_str(request_id) {
-            headers.insert(REQUEST_ID, id);
-        }
+        // Room for what is added here and behind, at once.
+        *headers = HeaderMap::with_capacity(8);
+        headers.insert(REQUEST_ID, request_id.value());
         if let Some(position) = self.position {
             headers.insert(POSITION, HeaderValue::from(position.get()));
         }
@@ -85,8 +97,10 @@ impl Headers {
 }
 
 fn etag(version: Version) -> HeaderValue {
-    let tag = HeaderValue::from_str(&format!("\"{version}\""));
-    tag.expect("digits between quotes are a header's value")
+    // Twenty digits are enough for every version.
+    let mut tag = SmallVec::<[u8; 22]>::new();
+    write!(tag, "\"{version}\"").expect("memory takes every text");
+    HeaderValue::from_bytes(&tag).expect("digits between quotes are a header's value")
 }
 
 /// Writes a body as JSON.
