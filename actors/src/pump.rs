@@ -22,14 +22,13 @@ use crate::shared::{Handed, Note, Shared};
 /// own. A ring has at least so many.
 pub(crate) const SLOTS_MAX: u64 = 2 * LEGS_MAX as u64;
 
-/// How long a turn in which nothing came is drawn out, in pauses of the processor.
-const POLL_PAUSES: u32 = 16;
-
 /// What a shard does when its turn has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
     /// It turns again as soon as others on its thread have had theirs.
     Turn,
+    /// It looks again soon: once its thread has looked for what came from outside.
+    Look,
     /// It sleeps until its bell rings, or for so long.
     Sleep(Option<Duration>),
 }
@@ -175,9 +174,7 @@ impl Pump {
             }
             let since = *self.idle_since.get_or_insert(self.begun);
             if self.begun.duration_since(since) < self.polls {
-                // Whoever shares the core with this thread, such as the committer, gets it.
-                (0..POLL_PAUSES).for_each(|_| core::hint::spin_loop());
-                return Next::Turn;
+                return Next::Look;
             }
         }
         self.idle_since = None;

@@ -1,11 +1,13 @@
 //! The actor of a shard: it waits for a bell and lets its pump turn.
 
-use core::pin::Pin;
+use core::future::Future;
+use core::pin::{Pin, pin};
 use core::task::{Context as Task, Poll};
 use std::sync::Arc;
 
 use actix::fut::ActorFuture;
 use actix::prelude::*;
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::pump::{Next, Pump};
@@ -96,6 +98,9 @@ impl ActorFuture<ShardActor> for Turns {
         bell.get_up();
         match actor.pump.turn() {
             Next::Turn => task.waker().wake_by_ref(),
+            // Connections on this thread have asked more meanwhile: a wake of its own kind would
+            // come before the thread looks at them, dozens of times.
+            Next::Look => drop(pin!(yield_now()).poll(task)),
             Next::Sleep(at_most) => {
                 bell.lie_down(task.waker().clone());
                 if actor.pump.has_work() {
