@@ -37,7 +37,7 @@ use quipu_ledger::{Error, Ledger};
 use tokio::sync::Semaphore;
 
 use crate::caller::Callers;
-use crate::entrance::Meter;
+use crate::entrance::{Meter, Seldom};
 use crate::metrics::Metrics;
 use crate::reply::RequestIds;
 use crate::secrets::Secrets;
@@ -60,6 +60,8 @@ pub struct Api {
     is_stopping: AtomicBool,
     /// Requests that no route takes.
     astray: Meter,
+    /// When to say that requests are turned away.
+    turned_away: Seldom,
     request_ids: RequestIds,
 }
 
@@ -100,6 +102,7 @@ impl Api {
             bodies: Semaphore::new(BODIES_MAX),
             is_stopping: AtomicBool::new(false),
             astray: Meter::new(&Method::OPTIONS, "none"),
+            turned_away: Seldom::new(),
             request_ids: RequestIds::new(u64::from_le_bytes(origin)),
         }))
     }

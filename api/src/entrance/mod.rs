@@ -3,8 +3,10 @@
 mod body;
 mod contained;
 mod meter;
+mod seldom;
 
 pub(crate) use meter::Meter;
+pub(crate) use seldom::Seldom;
 
 use core::future::poll_fn;
 use core::pin::pin;
@@ -81,15 +83,23 @@ async fn serve(api: Arc<Api>, route: Arc<Route>, request: Request) -> Response<B
         Err(problem) => problem.status(),
     };
     route.meter.saw(status, began.elapsed());
-    if status < 500 {
-        tracing::debug!(request = %id, route = route.path, status, "answered");
-    } else if let Err(problem) = &answer {
-        let (code, detail) = (problem.code(), problem.detail());
-        tracing::warn!(request = %id, route = route.path, status, code, detail, "failed");
+    match &answer {
+        Err(problem) if status >= 500 => say(&api, &id, route.path, problem),
+        _ => tracing::debug!(request = %id, route = route.path, status, "answered"),
     }
     match answer {
         Ok(reply) => reply.into_response(&id),
         Err(problem) => problem.into_response(&id),
+    }
+}
+
+/// Logs that a request has failed. One that was turned away did nothing, and has many fellows.
+fn say(api: &Api, request: &RequestId, route: &'static str, problem: &Problem) {
+    let (status, code, detail) = (problem.status(), problem.code(), problem.detail());
+    if !problem.asks_again() {
+        tracing::warn!(%request, route, status, code, detail, "failed");
+    } else if let Some(others) = api.turned_away.due() {
+        tracing::warn!(%request, route, status, code, detail, others, "turned away");
     }
 }
 

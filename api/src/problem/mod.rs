@@ -161,6 +161,11 @@ impl Problem {
         self.0.kind.code
     }
 
+    /// Whether nothing was done, and the same may succeed a little later.
+    pub(crate) fn asks_again(&self) -> bool {
+        self.0.kind.retry_after()
+    }
+
     /// What goes wrong inside is logged with its cause, which clients do not see.
     pub(crate) fn detail(&self) -> &str {
         &self.0.detail
