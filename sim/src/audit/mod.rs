@@ -17,7 +17,8 @@
 //!    conservation.
 //! 3. The answers against the account: durability and double spend for all of them, then what
 //!    each shows and the order of each stream (linearizability), then what several streams show
-//!    together (atomicity).
+//!    together (atomicity). At last, where the auditor [hears all](Audit::hearing_all), whether
+//!    there is more in the log than was asked for (durability).
 //!
 //! A check that is [left out](Audit::without) says nothing, and the account goes on as well as it
 //! can behind what it would have said. A search ([`Audit::search`]), what became of open asks and
@@ -26,6 +27,7 @@
 mod asked;
 mod book;
 mod check;
+mod once;
 mod search;
 mod told;
 mod witness;
@@ -85,6 +87,7 @@ pub type Digest = [u8; 32];
 #[derive(Default)]
 pub struct Audit {
     checks: Checks,
+    hears_all: bool,
     open: BTreeMap<CallId, Sent>,
     answered: Vec<Answered>,
     unknown: Vec<Unknown>,
@@ -134,6 +137,14 @@ impl Audit {
     #[must_use]
     pub fn without(mut self, check: Check) -> Self {
         self.checks.leave_out(check);
+        self
+    }
+
+    /// Hears of everything that is ever asked of the ledger, so that whatever else is in its log
+    /// should not be. Asks come with [their legs](Sent::of).
+    #[must_use]
+    pub fn hearing_all(mut self) -> Self {
+        self.hears_all = true;
         self
     }
 
@@ -252,6 +263,13 @@ impl Audit {
         self.unknown.push(Unknown { sent, until: u64::MAX });
     }
 
+    /// What has no answer: it may have happened, or still happen.
+    fn without_answer(&self) -> Vec<Unknown> {
+        let open = self.open.values().cloned();
+        let open = open.map(|sent| Unknown { sent, until: u64::MAX });
+        self.unknown.iter().cloned().chain(open).collect()
+    }
+
     /// From here on only frames of this epoch or a later one may be written.
     pub fn fenced(&mut self, next: Position, epoch: Epoch) {
         self.fences.push((next, epoch));
@@ -315,6 +333,9 @@ impl Audit {
         let book = Book::of_log(&checks, frames, registry)?;
         self.counts.prefixes += book.prefixes();
         self.hold_against(&book, Some(registry))?;
+        if self.hears_all {
+            once::check(&checks, &book, &self.answered, &self.without_answer())?;
+        }
         self.payouts = book.payouts();
         self.made = book.made;
         Ok(())
@@ -343,7 +364,7 @@ impl Audit {
     /// time, of which something was asked without [its legs](Sent::of), or on which too much was
     /// under way at once. The ledger was new when the first ask was sent.
     pub fn search(&mut self) -> Result<(), Breach> {
-        let searched = search::search(&self.checks, &self.answered, &self.unknown)?;
+        let searched = search::search(&self.checks, &self.answered, &self.without_answer())?;
         self.counts.searched += searched.asks;
         self.counts.skipped += searched.asks_skipped;
         self.counts.streams_searched += searched.streams;

@@ -114,7 +114,7 @@ impl Run {
         Self {
             dice,
             driver: Some(driver),
-            audit: Audit::default(),
+            audit: Audit::default().hearing_all(),
             tally: Tally::default(),
             outstanding: 0,
             resident_max: 0,

@@ -106,6 +106,41 @@ fn a_writer_that_was_fenced_off_writes_no_more() {
 }
 
 #[test]
+fn what_nobody_was_told_is_there_once_or_not_at_all() {
+    let tell = |story: &mut Story, times: i64| {
+        story.audit = core::mem::take(&mut story.audit).hearing_all();
+        story.event(&an_account("a"), opened());
+        story.asks(ask::<Account>("a", open(), "Opened"), done(1))?;
+        story.sends(ask::<Account>("a", deposit(5), "Deposited"));
+        story.audit.crashed();
+        for time in 1..=times {
+            story.event(&an_account("a"), deposited(5, 5 * time));
+        }
+        story.checks()
+    };
+    accepted(|story| tell(story, 0));
+    accepted(|story| tell(story, 1));
+    rejected(Check::Durability, |story| tell(story, 2));
+}
+
+#[test]
+fn nothing_happens_that_nobody_has_asked_for() {
+    let tell = |story: &mut Story, amount: u64| {
+        story.audit = core::mem::take(&mut story.audit).hearing_all();
+        story.event(&an_account("a"), opened());
+        story.event(&an_account("b"), opened());
+        story.event(&an_account("a"), deposited(9, 9));
+        story.asks(ask::<Account>("a", deposit(9), "Deposited"), done(3))?;
+        let call = story.sends(ask::<Account>("a", transfer("b", 4), "Sent"));
+        story.audit.gone(call);
+        story.joint(transferred(("a", 9 - amount as i64), ("b", amount as i64), amount));
+        story.checks()
+    };
+    accepted(|story| tell(story, 4));
+    rejected(Check::Durability, |story| tell(story, 5));
+}
+
+#[test]
 fn answers_alone_tell_of_an_event_that_nobody_was_told() {
     let tell = |story: &mut Story, second: u64| {
         story.asks(ask::<Account>("a", open(), "Opened"), done(1))?;

@@ -144,6 +144,31 @@ fn what_a_crash_has_lost_does_not_come_back() {
     rejected(Check::Linearizability, |story| tell(story, [0, 5]));
 }
 
+/// Whatever fits at once would do, were it not that a claim which a crash has swallowed can only
+/// come before all that was asked behind the crash.
+#[test]
+fn what_a_crash_has_left_comes_before_all_that_was_asked_behind_it() {
+    let tell = |story: &mut Story, is_crashed: bool, claimant: Option<&str>| {
+        story.asks(ask::<Ticket>("t", issue(), "Issued"), done(1))?;
+        let call = story.sends(ask::<Ticket>("t", claim("ann"), "Claimed"));
+        if is_crashed {
+            story.audit.crashed();
+        } else {
+            story.audit.gone(call);
+        }
+        let exists = refused(1, Code::AlreadyExists, Fact::First(at(1)));
+        story.asks(ask::<Ticket>("t", issue(), "Issued"), exists)?;
+        if claimant.is_none() {
+            story.asks(read::<Ticket>("t"), stands::<Ticket>(1, &ticket_of(None)))?;
+        }
+        story.asks(read::<Ticket>("t"), stands::<Ticket>(2, &ticket_of(Some("ann"))))?;
+        story.audit.search()
+    };
+    accepted(|story| tell(story, true, Some("ann")));
+    accepted(|story| tell(story, false, None));
+    rejected(Check::Linearizability, |story| tell(story, true, None));
+}
+
 #[test]
 fn a_hold_sets_aside_and_ends_once() {
     let tell = |story: &mut Story, times: u64| {
