@@ -1,5 +1,7 @@
-//! The simulated disk: each fault and each image, by hand.
+//! The simulated disk: each fault and each image, by hand. The auditor: histories by hand that it
+//! must reject, each beside its nearest one that it must accept.
 
+mod audit;
 mod conformance;
 mod crashes;
 mod failed_syncs;
