@@ -1,39 +1,27 @@
 //! A panic of one request ends that request.
 
-use core::future::Future;
 use core::panic::AssertUnwindSafe;
-use core::pin::Pin;
-use core::task::{Context, Poll};
 use std::panic::catch_unwind;
 
 use crate::problem::Problem;
-use crate::route::Answer;
 
-/// Has work go on. If it panics, the answer is `internal`; it is not to be polled again.
-pub(super) fn contained(
-    work: Pin<&mut impl Future<Output = Answer>>,
-    task: &mut Context<'_>,
-) -> Poll<Answer> {
-    match catch_unwind(AssertUnwindSafe(|| work.poll(task))) {
-        Ok(poll) => poll,
-        Err(_) => {
-            tracing::error!("a request panicked");
-            Poll::Ready(Err(Problem::internal()))
-        }
-    }
+/// Does a step of a request. If it panics the answer is `internal`, and whatever it worked on is
+/// not to be looked at again.
+pub(super) fn contained<T>(step: impl FnOnce() -> T) -> Result<T, Problem> {
+    catch_unwind(AssertUnwindSafe(step)).map_err(|_| {
+        tracing::error!("a request panicked");
+        Problem::internal()
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use core::future::poll_fn;
-    use core::pin::pin;
-
     use super::*;
 
-    #[tokio::test]
-    async fn a_panic_is_a_problem() {
-        let mut work = pin!(async { panic!("on purpose") });
-        let answer = poll_fn(|task| contained(work.as_mut(), task)).await;
-        assert_eq!(answer.expect_err("it panicked").code(), "internal");
+    #[test]
+    fn a_panic_is_a_problem() {
+        let step = contained(|| -> u8 { panic!("on purpose") });
+        assert_eq!(step.expect_err("it panicked").code(), "internal");
+        assert_eq!(contained(|| 5).ok(), Some(5));
     }
 }

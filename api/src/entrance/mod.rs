@@ -8,8 +8,10 @@ mod seldom;
 pub(crate) use meter::Meter;
 pub(crate) use seldom::Seldom;
 
-use core::future::poll_fn;
-use core::pin::pin;
+use core::convert::Infallible;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +23,7 @@ use axum::http::{HeaderMap, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
+use tower_service::Service;
 
 use self::contained::contained;
 use crate::Api;
@@ -36,9 +39,7 @@ pub(crate) fn router(api: Arc<Api>, routes: Vec<Route>) -> Router {
     for route in routes {
         let filter = MethodFilter::try_from(route.method.clone()).expect("a method of HTTP");
         let (path, route) = (route.path, Arc::new(route));
-        let act = move |State(api): State<Arc<Api>>, request: Request| {
-            serve(api, Arc::clone(&route), request)
-        };
+        let served = Served { api: Arc::clone(&api), route };
         // A ticket may have the name of the path beside it.
         let is_ticket = path == "/v1/tickets/{id}";
         for path in [Some(path), is_ticket.then_some("/v1/tickets/batch")].into_iter().flatten() {
@@ -47,7 +48,7 @@ pub(crate) fn router(api: Arc<Api>, routes: Vec<Route>) -> Router {
                 paths.len() - 1
             });
             let known = core::mem::take(&mut paths[at].1);
-            paths[at].1 = known.on(filter, act.clone());
+            paths[at].1 = known.on_service(filter, served.clone());
         }
     }
     let mut router = Router::new().fallback(unknown_path);
@@ -70,26 +71,66 @@ pub(crate) fn starting() -> Router {
     Router::new().fallback(early)
 }
 
-/// Carries out one request on its route. This and what follows is moved about before it is awaited:
-/// little is kept here across an await, and what is large stays in one place.
-async fn serve(api: Arc<Api>, route: Arc<Route>, request: Request) -> Response<Body> {
-    let began = Instant::now();
-    let id = request_id(&api, request.headers());
-    let mut request = Some(request);
-    let mut work = pin!(carry_out(&api, &route, &mut request, &id));
-    let answer = poll_fn(|task| contained(work.as_mut(), task)).await;
+/// One route as a service. What its future keeps across an await is moved about before that is
+/// awaited, so it is little: whatever is large of a request stays in one place.
+#[derive(Clone)]
+struct Served {
+    api: Arc<Api>,
+    route: Arc<Route>,
+}
+
+impl Service<Request> for Served {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { api, route } = self.clone();
+        let began = Instant::now();
+        let id = request_id(&api, request.headers());
+        let entered = contained(|| let_in(&api, &route, request, &id)).and_then(|entered| entered);
+        Box::pin(async move {
+            let answer = match entered {
+                Ok((cx, body)) => {
+                    let mut work = pin!(carry_out(&route, cx, body));
+                    poll_fn(|task| match contained(|| work.as_mut().poll(task)) {
+                        Ok(poll) => poll,
+                        // It is not polled again.
+                        Err(problem) => Poll::Ready(Err(problem)),
+                    })
+                    .await
+                }
+                Err(problem) => Err(problem),
+            };
+            Ok(answered(&api, &route, began, &id, answer))
+        })
+    }
+}
+
+/// Counts, logs and shows what a request has come to.
+fn answered(
+    api: &Api,
+    route: &Route,
+    began: Instant,
+    id: &RequestId,
+    answer: Answer,
+) -> Response<Body> {
     let status = match &answer {
         Ok(reply) => reply.status,
         Err(problem) => problem.status(),
     };
     route.meter.saw(status, began.elapsed());
     match &answer {
-        Err(problem) if status >= 500 => say(&api, &id, route.path, problem),
+        Err(problem) if status >= 500 => say(api, id, route.path, problem),
         _ => tracing::debug!(request = %id, route = route.path, status, "answered"),
     }
     match answer {
-        Ok(reply) => reply.into_response(&id),
-        Err(problem) => problem.into_response(&id),
+        Ok(reply) => reply.into_response(id),
+        Err(problem) => problem.into_response(id),
     }
 }
 
@@ -103,14 +144,10 @@ fn say(api: &Api, request: &RequestId, route: &'static str, problem: &Problem) {
     }
 }
 
-async fn carry_out(
-    api: &Arc<Api>,
-    route: &Route,
-    request: &mut Option<Request>,
-    request_id: &RequestId,
-) -> Answer {
-    let (mut cx, body) = let_in(api, route, request.take().expect("it comes once"), request_id)?;
-    let read = body::read(api, route, &cx.said, body).await?;
+/// Carries out a request that was let in.
+async fn carry_out(route: &Route, mut cx: Cx, body: Body) -> Answer {
+    let api = Arc::clone(&cx.api);
+    let read = body::read(&api, route, &cx.said, body).await?;
     cx.body = read.bytes.clone();
     (route.act)(cx).await
 }
