@@ -5,6 +5,10 @@
 
 pub mod audit;
 pub mod disk;
+#[cfg(not(quipu_loom))]
+pub mod exhaustive;
 mod random;
+#[cfg(not(quipu_loom))]
+mod spread;
 
 pub use random::Random;

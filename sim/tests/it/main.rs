@@ -1,7 +1,8 @@
-//! The simulated disk: each fault and each image, by hand.
+//! The simulated disk: each fault and each image, by hand. And what is shown with it of whole ledgers.
 
 mod conformance;
 mod crashes;
+mod exhaustive;
 mod failed_syncs;
 mod faults;
 mod hook;

@@ -1,0 +1,122 @@
+//! The images of a disk that loses power while it works, each that differs once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::disk::{Act, Keep, SimDisk};
+
+use super::case::{Kept, Moment};
+use super::found::print_of;
+use super::life::{Callers, Told};
+
+/// An image, with the first and the last moment at which power loss leaves it.
+pub(super) struct Image {
+    pub(super) disk: SimDisk,
+    pub(super) first: (Moment, Told),
+    pub(super) last: (Moment, Told),
+}
+
+/// All images of some time.
+#[derive(Default)]
+pub(super) struct Images {
+    pub(super) operations: u64,
+    pub(super) taken: u64,
+    /// By fingerprint.
+    pub(super) different: BTreeMap<u64, Image>,
+    /// Fingerprints of what was looked at elsewhere.
+    elsewhere: BTreeSet<u64>,
+    /// How many torn images are taken at each operation.
+    torn: u64,
+    /// Images are taken once so many steps have been begun; how it was right then belongs to
+    /// the steps before.
+    from: usize,
+    has_begun: bool,
+    is_over: bool,
+}
+
+/// The images of a disk, to be taken while it is used.
+#[derive(Clone)]
+pub(super) struct Watch(Arc<Mutex<Images>>);
+
+impl Watch {
+    /// Takes the images of a disk before each of its operations, once so many steps have been
+    /// begun.
+    pub(super) fn over(disk: &SimDisk, callers: &Callers, torn: u64, from: usize) -> Self {
+        let images = Images { torn, from, has_begun: from == 0, ..Images::default() };
+        let watch = Self(Arc::new(Mutex::new(images)));
+        let (images, callers) = (watch.clone(), callers.clone());
+        disk.on_operation(move |disk, operation| {
+            if !matches!(operation.act, Act::Read { .. }) {
+                let told = callers.told().clone();
+                images.images().take(disk, operation.number, &told);
+            }
+        });
+        watch
+    }
+
+    /// One image is known from elsewhere.
+    pub(super) fn knows(&self, print: u64) {
+        self.images().elsewhere.insert(print);
+    }
+
+    /// Takes those of power loss now, and then none any more.
+    pub(super) fn end(&self, disk: &SimDisk, told: &Told) {
+        let mut images = self.images();
+        images.has_begun = true;
+        images.take(disk, disk.operations() + 1, told);
+        images.is_over = true;
+    }
+
+    /// What was taken.
+    pub(super) fn taken(&self) -> Images {
+        core::mem::take(&mut *self.images())
+    }
+
+    fn images(&self) -> MutexGuard<'_, Images> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Images {
+    fn take(&mut self, disk: &SimDisk, operation: u64, told: &Told) {
+        if self.is_over || told.steps < self.from {
+            return;
+        }
+        let pending = disk.pending();
+        let kept = (0..=pending).map(Kept::First);
+        let kept = kept.chain((0..self.torn).map(Kept::Torn).filter(|_| pending > 0));
+        for kept in kept {
+            let moment = Moment { operation, kept };
+            let image = moment.image(disk);
+            let print = print_of(&image);
+            if !self.has_begun {
+                self.elsewhere.insert(print);
+            }
+            if self.elsewhere.contains(&print) {
+                continue;
+            }
+            let now = (moment, told.clone());
+            let known = self.different.entry(print);
+            let known = known.or_insert_with(|| Image {
+                disk: image,
+                first: now.clone(),
+                last: now.clone(),
+            });
+            known.last = now;
+            self.taken += 1;
+        }
+        self.operations += u64::from(self.has_begun);
+        self.has_begun = true;
+    }
+}
+
+impl Moment {
+    /// What power loss leaves of a disk at this moment, if it is now.
+    pub(super) fn image(&self, disk: &SimDisk) -> SimDisk {
+        disk.image(match self.kept {
+            Kept::First(count) => Keep::First(count),
+            // Each operation tears another way.
+            Kept::Torn(seed) => Keep::Torn(seed << 32 | self.operation),
+        })
+    }
+}
