@@ -5,6 +5,7 @@ mod crashes;
 mod exhaustive;
 mod failed_syncs;
 mod faults;
+mod flips;
 mod hook;
 mod lies;
 mod torn;
