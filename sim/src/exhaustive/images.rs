@@ -32,6 +32,8 @@ pub(super) struct Images {
     from: usize,
     has_begun: bool,
     is_over: bool,
+    /// How many changes waited for a sync at the operation before, and what callers knew.
+    before: Option<(usize, (usize, usize, bool))>,
 }
 
 /// The images of a disk, to be taken while it is used.
@@ -83,30 +85,41 @@ impl Images {
             return;
         }
         let pending = disk.pending();
-        let kept = (0..=pending).map(Kept::First);
+        // Where nothing was synced since the last operation, and callers know no more than then,
+        // beginnings that were there are alike, and known.
+        let know = (told.steps, told.replies.len(), told.is_made);
+        let known = self.before.filter(|(before, knew)| *before <= pending && *knew == know);
+        let first = known.map_or(0, |(before, _)| before + 1);
+        self.before = Some((pending, know));
+        let kept = (first..=pending).map(Kept::First);
         let kept = kept.chain((0..self.torn).map(Kept::Torn).filter(|_| pending > 0));
         for kept in kept {
-            let moment = Moment { operation, kept };
-            let image = moment.image(disk);
-            let print = print_of(&image);
-            if !self.has_begun {
-                self.elsewhere.insert(print);
-            }
-            if self.elsewhere.contains(&print) {
-                continue;
-            }
-            let now = (moment, told.clone());
-            let known = self.different.entry(print);
-            let known = known.or_insert_with(|| Image {
-                disk: image,
-                first: now.clone(),
-                last: now.clone(),
-            });
-            known.last = now;
-            self.taken += 1;
+            self.take_one(disk, Moment { operation, kept }, told);
         }
-        self.operations += u64::from(self.has_begun);
+        if self.has_begun {
+            self.operations += 1;
+            let torn = if pending > 0 { self.torn } else { 0 };
+            self.taken += pending as u64 + 1 + torn;
+        }
         self.has_begun = true;
+    }
+
+    fn take_one(&mut self, disk: &SimDisk, moment: Moment, told: &Told) {
+        let image = moment.image(disk);
+        let print = print_of(&image);
+        if !self.has_begun {
+            self.elsewhere.insert(print);
+        }
+        if self.elsewhere.contains(&print) {
+            return;
+        }
+        let now = (moment, told.clone());
+        let known = self.different.entry(print).or_insert_with(|| Image {
+            disk: image,
+            first: now.clone(),
+            last: now.clone(),
+        });
+        known.last = now;
     }
 }
 

@@ -67,7 +67,7 @@ impl Settings {
             log,
             asks,
             chores,
-            depth: Depth { torn: 4, torn_again: 2, recoveries },
+            depth: Depth { torn: 2, torn_again: 1, recoveries },
         };
         let shares = vec![
             share(LogKind::Files, 3, 0, 1),
