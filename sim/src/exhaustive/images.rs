@@ -23,8 +23,9 @@ pub(super) struct Images {
     pub(super) taken: u64,
     /// By fingerprint.
     pub(super) different: BTreeMap<u64, Image>,
-    /// Fingerprints of what was looked at elsewhere.
+    /// Fingerprints of what was looked at elsewhere, and how much callers knew there.
     elsewhere: BTreeSet<u64>,
+    elsewhere_known: Knowledge,
     /// How many torn images are taken at each operation.
     torn: u64,
     /// Images are taken once so many steps have been begun; how it was right then belongs to
@@ -33,8 +34,12 @@ pub(super) struct Images {
     has_begun: bool,
     is_over: bool,
     /// How many changes waited for a sync at the operation before, and what callers knew.
-    before: Option<(usize, (usize, usize, bool))>,
+    before: Option<(usize, Knowledge)>,
 }
+
+/// How many answers callers have, and whether they know that the ledger is there. It only grows,
+/// and what was harmless to lose is not once it has.
+type Knowledge = (usize, bool);
 
 /// The images of a disk, to be taken while it is used.
 #[derive(Clone)]
@@ -87,7 +92,7 @@ impl Images {
         let pending = disk.pending();
         // Where nothing was synced since the last operation, and callers know no more than then,
         // beginnings that were there are alike, and known.
-        let know = (told.steps, told.replies.len(), told.is_made);
+        let know = (told.replies.len(), told.is_made);
         let known = self.before.filter(|(before, knew)| *before <= pending && *knew == know);
         let first = known.map_or(0, |(before, _)| before + 1);
         self.before = Some((pending, know));
@@ -107,10 +112,12 @@ impl Images {
     fn take_one(&mut self, disk: &SimDisk, moment: Moment, told: &Told) {
         let image = moment.image(disk);
         let print = print_of(&image);
+        let know = (told.replies.len(), told.is_made);
         if !self.has_begun {
             self.elsewhere.insert(print);
+            self.elsewhere_known = know;
         }
-        if self.elsewhere.contains(&print) {
+        if self.elsewhere.contains(&print) && know == self.elsewhere_known {
             return;
         }
         let now = (moment, told.clone());
@@ -131,5 +138,42 @@ impl Moment {
             // Each operation tears another way.
             Kept::Torn(seed) => Keep::Torn(seed << 32 | self.operation),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use quipu_core::disk::{Disk as _, File as _};
+    use quipu_core::shard::Reply;
+    use quipu_core::words::Fault;
+
+    use super::Watch;
+    use crate::disk::SimDisk;
+    use crate::exhaustive::life::Callers;
+
+    /// A disk with a file of which a write waits for its sync, and all images since one step of
+    /// its callers has begun, of whom some have an answer.
+    fn images_once(is_answered: bool) -> usize {
+        let (disk, callers) = (SimDisk::new(), Callers::default());
+        let file = disk.create(Path::new("a")).expect("made");
+        disk.sync_dir(Path::new("")).expect("synced");
+        let watch = Watch::over(&disk, &callers, 1, 1);
+        callers.told().steps = 1;
+        file.write_at(0, &[1; 512]).expect("written");
+        if is_answered {
+            callers.told().replies.push(Reply::Failed(Fault::LogFailed));
+        }
+        let told = callers.told().clone();
+        watch.end(&disk, &told);
+        watch.taken().different.len()
+    }
+
+    #[test]
+    fn what_power_left_before_counts_again_once_somebody_was_answered() {
+        // The write as a whole; and none of it, which is how it was before the step.
+        assert_eq!(images_once(false), 1);
+        assert_eq!(images_once(true), 2);
     }
 }
