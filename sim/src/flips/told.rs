@@ -1,5 +1,7 @@
 //! Everything that a ledger tells whoever opens it: rows, lists, history, answers.
 
+use core::fmt::Debug;
+
 use quipu_core::digest::digest;
 use quipu_core::log::{Anchor, Frame, Reader as _};
 use quipu_core::machine::Registry;
@@ -110,17 +112,23 @@ fn read(files: &Files<SimDisk>, registry: &Registry) -> Result<Told, OpenError> 
 const INDEX_LAST: u8 = 2;
 
 impl Told {
-    /// What of this differs in the other.
+    /// What of this differs in the other, and where first.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        macro_rules! same {
-            ($($part:ident),+) => {
-                $(if self.$part != other.$part {
-                    let (here, there) = (&self.$part, &other.$part);
-                    return Some(format!("another {}: {here:?}, then {there:?}", stringify!($part)));
-                })+
-            };
+        /// Of two lists, the first place at which they differ.
+        fn first<T: PartialEq + Debug>(what: &str, here: &[T], there: &[T]) -> Option<String> {
+            let differs = |place: &usize| here.get(*place) != there.get(*place);
+            let place = (0..here.len().max(there.len())).find(differs)?;
+            let (here, there) = (here.get(place), there.get(place));
+            Some(format!("{what} {place} was {here:?}, and is told as {there:?}"))
         }
-        same!(now_limit, bounds, anchor, frames, rows, lists, due, answers, digest);
-        None
+        first("bounds", &[self.bounds], &[other.bounds])
+            .or_else(|| first("frame", &self.frames, &other.frames))
+            .or_else(|| first("anchor", &[self.anchor], &[other.anchor]))
+            .or_else(|| first("time", &[self.now_limit], &[other.now_limit]))
+            .or_else(|| first("row", &self.rows, &other.rows))
+            .or_else(|| first("place of a list", &self.lists, &other.lists))
+            .or_else(|| first("due", &self.due, &other.due))
+            .or_else(|| first("answer", &self.answers, &other.answers))
+            .or_else(|| first("digest", &[self.digest], &[other.digest]))
     }
 }
