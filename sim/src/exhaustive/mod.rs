@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`word`] | small workloads, all of them, as words |
 //! | [`life`] | what a ledger is made to do, and what its callers were told |
-//! | [`explore`] | one workload, cut short everywhere |
+//! | [`mod@explore`] | one workload, cut short everywhere |
 //! | `images` | what power loss leaves, each that differs once |
 //! | [`found`] | what is found of a ledger on a disk, and that all of it fits together |
 //! | [`case`] | one crash as text |

@@ -17,7 +17,7 @@
 //! | `s` | it is stopped, and opened again if a letter follows |
 //! | `l` | its process ends, and another one opens it if a letter follows |
 //!
-//! [`Words`] are all words with at most so many of the first six, the asks, and at most so many
+//! `Words` are all words with at most so many of the first six, the asks, and at most so many
 //! of the others, the chores. Left out is what differs in nothing but names, or does nothing:
 //! other persons, tickets and drops; a capture while nothing is held; a seal that follows no ask;
 //! a stop behind a seal, since a stop seals; an end right behind the opening; a chore twice.
