@@ -5,6 +5,12 @@
 
 pub mod audit;
 pub mod disk;
+#[cfg(not(quipu_loom))]
+pub mod exhaustive;
+#[cfg(not(quipu_loom))]
+pub mod flips;
 mod random;
+#[cfg(not(quipu_loom))]
+mod spread;
 
 pub use random::Random;
