@@ -1,0 +1,66 @@
+//! What came of runs.
+
+use super::breach::Breach;
+use super::sites::Sites;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// Of everything that happened: two runs of one seed have the same.
+    pub hash: u64,
+    /// The promise that was not kept.
+    pub breach: Option<Breach>,
+    /// What was counted.
+    pub tally: Tally,
+}
+
+/// What is counted over runs.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Runs.
+    pub seeds: u64,
+    /// Processes that ended, and whose ledger was opened again.
+    pub ends: u64,
+    /// Of these, those that power loss has ended.
+    pub power: u64,
+    /// Openings that came to their end.
+    pub openings: u64,
+    /// Asks that were sent.
+    pub asks: u64,
+    /// Answers that the auditor holds against the log.
+    pub operations: u64,
+    /// Of these, refusals.
+    pub refused: u64,
+    /// Answers that were neither yes nor no.
+    pub failed: u64,
+    /// Asks whose process ended before the answer.
+    pub lost: u64,
+    /// Steps of the engine.
+    pub steps: u64,
+    /// Events in the logs at the end.
+    pub events: u64,
+    /// Virtual time.
+    pub micros: u64,
+    /// What was met.
+    pub sites: Sites,
+}
+
+impl Tally {
+    /// Counts another run.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { seeds, ends, power, openings, asks, operations, refused, failed, .. } = other;
+        self.seeds += seeds;
+        self.ends += ends;
+        self.power += power;
+        self.openings += openings;
+        self.asks += asks;
+        self.operations += operations;
+        self.refused += refused;
+        self.failed += failed;
+        self.lost += other.lost;
+        self.steps += other.steps;
+        self.events += other.events;
+        self.micros += other.micros;
+        self.sites.merge(&other.sites);
+    }
+}
