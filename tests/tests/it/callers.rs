@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 use quipu_actors::Handle;
 use quipu_core::shard::{Ask, CallId, Reply};
 use quipu_sim::Random;
-use quipu_sim::audit::Audit;
+use quipu_sim::audit::{Audit, Breach};
 
 use crate::load::{self, Made, Shape};
 
@@ -27,6 +27,11 @@ pub(crate) struct Callers {
     replayed: AtomicU64,
     left: AtomicU64,
     failed: Mutex<BTreeMap<String, u64>>,
+}
+
+/// What the auditor finds ends the test, by its name.
+pub(crate) fn kept(audited: Result<(), Breach>) {
+    audited.unwrap_or_else(|breach| panic!("{breach}"));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -100,7 +105,7 @@ impl Callers {
         count.fetch_add(1, Ordering::Relaxed);
         self.replayed.fetch_add(u64::from(replayed), Ordering::Relaxed);
         let durable = self.ledger.durable();
-        lock(&self.audit).answered(call, reply, durable);
+        kept(lock(&self.audit).answered(call, reply, durable));
     }
 
     pub(crate) fn asks(&self, line: &str) {

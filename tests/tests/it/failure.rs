@@ -16,7 +16,7 @@ use quipu_sim::Random;
 use quipu_sim::disk::{Fault as Failure, Keep, SimDisk, When};
 
 use self::counter::{Command, Counter};
-use crate::callers::Callers;
+use crate::callers::{Callers, kept};
 use crate::load::{self, Shape};
 use crate::running::{Run, frames, runtime};
 use crate::say::*;
@@ -244,7 +244,7 @@ fn a_failed_sync_is_told_to_all_who_wait_and_what_was_acknowledged_is_there() {
         let images = keeps.map(|keep| disk.image(keep));
         for disk in images.into_iter().chain([disk.reopen()]) {
             let again = run.start(&disk);
-            callers.audit().check(&frames(&**again.handle.log()), &machines());
+            kept(callers.audit().check(&frames(&**again.handle.log()), &machines()));
             done(again.handle.ask(pay("rich")).wait());
             assert_eq!(balance(again.handle.ask(read("rich")).wait()), 2, "and it goes on");
             assert!(!again.stop());
@@ -352,7 +352,7 @@ fn an_event_that_cannot_be_applied_latches_the_ledger_and_turns_nobody_in_circle
         assert!(looks < 300 * 12, "{looks} turns for 300 asks");
         assert!(running.stop(), "it says that it has failed");
         let again = run.start(&disk.reopen());
-        callers.audit().check(&frames(&**again.handle.log()), &run.registry);
+        kept(callers.audit().check(&frames(&**again.handle.log()), &run.registry));
         assert_eq!(count(again.handle.ask(counts(0, Command::Count)).wait()), 2);
         assert!(!again.stop());
     }
@@ -402,7 +402,7 @@ fn a_committer_that_panics_latches_the_ledger_and_it_still_ends() {
         }
         drop(folder);
         let again = run.start(&disk.reopen());
-        callers.audit().check(&frames(&**again.handle.log()), &machines());
+        kept(callers.audit().check(&frames(&**again.handle.log()), &machines()));
         assert!(!again.stop());
     }
 }

@@ -17,6 +17,7 @@ use quipu_core::words::{Code, Fact, Fault, Position, Refusal, Signed, Timestamp}
 use quipu_sim::Random;
 use quipu_sim::audit::Audit;
 
+use crate::callers::kept;
 use crate::load::{self, Made, Shape};
 use crate::running::{frames, runtime};
 use crate::say::machines;
@@ -218,7 +219,7 @@ impl Told {
         };
         self.answers += 1;
         self.replayed += u64::from(replayed);
-        self.audit.answered(call, reply, durable);
+        kept(self.audit.answered(call, reply, durable));
         self.unanswered.retain(|other| *other != line);
         if line.contains(" | ") {
             self.answered.push(line);
@@ -247,14 +248,14 @@ impl Told {
         for line in self.unanswered.clone().into_iter().chain(load::last(&SHAPE)) {
             self.ask(&ledger, &line);
         }
-        self.audit.check_told(self.before.expect("it was opened"));
-        self.audit.check(&frames(&**ledger.handle().log()), &machines());
+        kept(self.audit.check_told(self.before.expect("it was opened")));
+        kept(self.audit.check(&frames(&**ledger.handle().log()), &machines()));
         runtime.block_on(ledger.close()).expect("it stops");
         let ledger = open();
         for line in self.answered.clone().into_iter().chain(load::last(&SHAPE)) {
             self.ask(&ledger, &line);
         }
-        self.audit.check_told(self.before.expect("it was opened"));
+        kept(self.audit.check_told(self.before.expect("it was opened")));
         runtime.block_on(ledger.close()).expect("it stops");
     }
 

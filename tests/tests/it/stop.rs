@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quipu_disk::RealDisk;
 use quipu_sim::Random;
 
-use crate::callers::Callers;
+use crate::callers::{Callers, kept};
 use crate::load::{self, Shape};
 use crate::running::{Run, Running, frames};
 use crate::say::machines;
@@ -75,7 +75,7 @@ fn end_under_load(shards: usize, seed: u64, end: End) {
         assert_eq!(callers.ledger().under_way(), (0, 0));
     }
     let again = Run::small(shards).start(&disk);
-    audit.check(&frames(&**again.handle.log()), &machines());
+    kept(audit.check(&frames(&**again.handle.log()), &machines()));
     assert!(!again.stop());
 }
 

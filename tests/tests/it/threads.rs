@@ -3,7 +3,7 @@
 
 use quipu_disk::RealDisk;
 
-use crate::callers::Callers;
+use crate::callers::{Callers, kept};
 use crate::load::{self, Shape};
 use crate::running::{Run, frames};
 use crate::say::machines;
@@ -34,7 +34,7 @@ fn storm(shards: usize, seed: u64, asks: u64) {
     let mut audit = callers.audit();
     assert!(audit.unanswered().is_empty(), "{:?}", audit.unanswered());
     let before = frames(&**running.handle.log());
-    audit.check(&before, &machines());
+    kept(audit.check(&before, &machines()));
     let tally = callers.tally();
     assert_eq!(callers.failed(), 0, "nothing has failed");
     println!("done, refused, replayed, left: {tally:?}, {} frames", before.len());

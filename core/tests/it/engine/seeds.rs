@@ -20,7 +20,7 @@ use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::recovery::Limits;
 use quipu_core::shard::{Ask, CallId, Config, Key, Leg, Reply, Sweep};
 use quipu_core::words::{Id, Metadata, Name, Position, Timestamp};
-use quipu_sim::audit::{Audit, Expected, Sent};
+use quipu_sim::audit::{Audit, Breach, Expected, Sent};
 
 /// A small generator: the same seed gives the same run on every machine.
 pub(crate) struct Dice(u64);
@@ -280,7 +280,7 @@ impl Run {
 
     fn check_state(&mut self) {
         let driver = self.driver.as_ref().expect("a driver between crashes");
-        self.audit.check(&driver.log().frames(), driver.registry());
+        kept(self.audit.check(&driver.log().frames(), driver.registry()));
         if driver.log().is_busy() || !driver.shards().iter().all(|shard| shard.is_idle()) {
             return;
         }
@@ -309,7 +309,7 @@ impl Run {
             // What the log says, and not the engine.
             let watermark = Position::new(log.bounds().1.get() - 1);
             let durable = Published { watermark, now_limit: log.now_limit() };
-            self.audit.answered(call, reply, durable);
+            kept(self.audit.answered(call, reply, durable));
         }
     }
 
@@ -612,6 +612,11 @@ impl Run {
         };
         Id::made(letter, Position::new(position))
     }
+}
+
+/// What the auditor finds ends the run, by its name.
+fn kept(audited: Result<(), Breach>) {
+    audited.unwrap_or_else(|breach| panic!("{breach}"));
 }
 
 impl Tally {
