@@ -19,5 +19,7 @@ fn main() {
             println!("seed {seed}: {}", &format!("{breach}").chars().take(600).collect::<String>());
         }
     }
-    println!("{total:#?} {:?}", t.elapsed());
+    for (site, count) in total.sites.each() { println!("{:<26} {count}", site.name()); }
+    total.sites = Default::default();
+    println!("{total:?} {:?}", t.elapsed());
 }

@@ -455,10 +455,14 @@ impl<L: Log, S: Store> Driver<L, S> {
     }
 
     /// Makes a bit of room on the log ahead of need, and says whether there is more to do. Where
-    /// the disk has none, asks that need it are told so until there is.
+    /// the disk has none, asks that need it are told so until there is; any other failure is
+    /// final.
     pub fn tend(&mut self) -> Result<bool, LogError> {
         let tended = self.log.tend();
         self.is_full = matches!(tended, Err(LogError::Full(_)));
+        if tended.is_err() && !self.is_full && !self.failed {
+            self.latch();
+        }
         self.show_room();
         tended
     }

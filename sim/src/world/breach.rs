@@ -1,6 +1,9 @@
-//! A promise that was not kept, and by which check it was found.
+//! A promise that was not kept, and by which check it was found: one of the auditor's, or one of
+//! the simulator's own.
 
 use core::fmt;
+
+use crate::audit;
 
 /// What a run found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +17,12 @@ pub struct Breach {
 impl Breach {
     pub(super) fn new(check: &'static str, what: impl Into<String>) -> Self {
         Self { check, what: what.into() }
+    }
+}
+
+impl From<audit::Breach> for Breach {
+    fn from(breach: audit::Breach) -> Self {
+        Self { check: breach.check.as_str(), what: breach.what }
     }
 }
 

@@ -212,7 +212,7 @@ impl World<'_> {
             None => return Err(Breach::new("liveness", format!("{call:?} is answered twice"))),
         };
         self.chronicle.client(self.time, client, || format!("#{} hears {}", call.0, shown(&reply)));
-        self.audit.answered(call, reply.clone(), durable);
+        self.audit.answered(call, reply.clone(), durable)?;
         self.count(&asked, &reply)?;
         if !abandoned {
             self.workload.answered(client, &asked, &reply);

@@ -14,8 +14,10 @@ use super::workload::Asked;
 const STALL_MAX: Micros = 25_000_000;
 /// Steps that may have to be taken one after the other.
 const STEPS_IN_A_ROW: Micros = 1_000;
-/// How often an ask that was turned away is sent again.
+/// How often an ask that was turned away is sent again, and how often before a day goes by.
 const ROUNDS_MAX: u32 = 200;
+const DAY_ROUNDS: u32 = 40;
+const DAY_MS: i64 = 25 * 3_600_000;
 
 impl World<'_> {
     /// What is asked first, before anything goes wrong.
@@ -44,17 +46,13 @@ impl World<'_> {
         self.life.is_full = false;
         self.plan.lags.end_stalls();
         self.queue.keep_steps();
-        let ground = self.ground.as_ref().expect("a ledger that is open");
-        if ground.engine.is_latched() {
-            self.restart()?;
-        }
         self.answer_all()?;
         self.read_all()?;
         self.rest()?;
         self.stop_and_open()?;
         let ground = self.ground.as_ref().expect("a ledger that is open");
         self.tally.events = ground.next().get() - 1;
-        checks::is_sound(&ground.engine)?;
+        checks::is_sound(&ground.engine, self.plan.troubles.lies)?;
         self.note_faults();
         Ok(())
     }
@@ -62,9 +60,17 @@ impl World<'_> {
     /// Every client gets to know what became of its asks, in bounded time.
     fn answer_all(&mut self) -> Result<(), Breach> {
         self.wait()?;
-        for _ in 0..ROUNDS_MAX {
+        if self.engine().is_latched() {
+            self.restart()?;
+        }
+        for round in 0..ROUNDS_MAX {
             if !self.clients.has_open_questions() {
                 return Ok(());
+            }
+            if round > 0 && round % DAY_ROUNDS == 0 {
+                // So many keys are alive that no more may come: they end a day later.
+                self.clock += DAY_MS;
+                self.tick_clock();
             }
             drop(self.engine().tend());
             for client in 0..self.clients.count() {
@@ -79,7 +85,7 @@ impl World<'_> {
     fn wait(&mut self) -> Result<(), Breach> {
         self.take_replies()?;
         let until = self.time + STALL_MAX + STEPS_IN_A_ROW * self.plan.lags.longest();
-        while !self.clients.calls.is_empty() {
+        while !self.clients.calls.is_empty() || !self.engine().moves().is_empty() {
             self.happen_next()?;
             let (time, waiting) = (self.time, self.clients.calls.len());
             ensure("liveness", time <= until, || {

@@ -179,7 +179,7 @@ impl World<'_> {
             Ok(frames) => frames,
             Err(error) => return Err(Breach::new("durability", format!("the log: {error}"))),
         };
-        self.audit.check(&frames, &self.rules.registry);
+        self.audit.check(&frames, &self.rules.registry)?;
         if let Some(mut model) = self.workload.model() {
             checks::show(&mut *model, &frames, &self.answers, &self.rules.registry)?;
         }
@@ -374,11 +374,11 @@ impl World<'_> {
         let mut ground = self.ground.take().expect("a ledger that is open");
         ground.frozen = None;
         match ground.stop() {
-            Ok(()) => self.tally.sites.met(Site::Stopped),
-            Err(_) if !self.disk.is_alive() => return Ok(Some(self.died_stopping())),
-            Err(error) => {
+            Ok(()) if self.disk.is_alive() => self.tally.sites.met(Site::Stopped),
+            _ if !self.disk.is_alive() => return Ok(Some(self.died_stopping())),
+            stopped => {
                 let may_be = self.plan.is_faulty();
-                ensure("durability", may_be, || format!("a stop on a sound disk: {error:?}"))?;
+                ensure("durability", may_be, || format!("a stop on a sound disk: {stopped:?}"))?;
             }
         }
         Ok(Some(How::Stopped))

@@ -206,6 +206,13 @@ impl<'a> World<'a> {
         if self.ground.is_some() && !self.disk.is_alive() {
             return self.died();
         }
+        if let Some(ground) = &mut self.ground
+            && ground.engine.is_latched()
+            && !ground.latched
+        {
+            ground.latched = true;
+            self.has_latched();
+        }
         self.take_replies()
     }
 
@@ -223,6 +230,7 @@ impl<'a> World<'a> {
     fn step(&mut self, step: Move) {
         self.due.remove(&step);
         self.tally.steps += 1;
+        self.tally.sites.add(Site::Due, u64::from(matches!(step, Move::Tick(_))));
         let ground = self.ground.as_mut().expect("steps are those of a ledger that is open");
         ground.engine.step(step);
         if matches!(step, Move::Publish(_)) {
@@ -230,10 +238,6 @@ impl<'a> World<'a> {
             let resident = shards.map(|shard| shard.streams_resident()).sum();
             self.tally.sites.add(Site::Eviction, u64::from(resident < self.resident));
             self.resident = resident;
-        }
-        if ground.engine.is_latched() && !ground.latched {
-            ground.latched = true;
-            self.has_latched();
         }
     }
 

@@ -175,8 +175,9 @@ impl Plan {
         let is_bulky = random.one_in(24);
         let clients = random.pick(&[1, 2, 3, 5, 8, 13, 24, 64]);
         let think = random.spread(100, 60_000);
-        // About how long it takes until so many asks are sent.
-        let pace = 1 + think / clients as u64;
+        let lags = Lags::draw(random);
+        // About how long it takes from one ask to the next.
+        let pace = 1 + (think + lags.round_trip()) / clients as u64;
         let asks = random.spread(160, 640);
         Self {
             log: if random.one_in(6) { LogKind::Redb } else { LogKind::Files },
@@ -199,7 +200,7 @@ impl Plan {
                 late: random.pick(&[0, 30, 150]),
                 abandoned: random.pick(&[0, 40, 200]),
             },
-            lags: Lags::draw(random),
+            lags,
             upkeep: Upkeep {
                 checkpoints: (!random.one_in(6)).then(|| pace * random.pick(&[20, 60, 60, 200])),
                 writing: random.spread(100, 300_000),
@@ -207,7 +208,7 @@ impl Plan {
                 seals: (!random.one_in(3)).then(|| pace * random.pick(&[8, 40])),
             },
             ends: Ends {
-                every: (!random.one_in(16)).then(|| pace * random.pick(&[15, 30, 60, 120])),
+                every: (!random.one_in(16)).then(|| pace * random.pick(&[25, 50, 100, 200])),
                 within: random.pick(&[200, 500, 800]),
                 far: random.pick(&[20, 60, 60, 300]),
                 power: random.pick(&[300, 600, 900]),
@@ -217,10 +218,15 @@ impl Plan {
             },
             troubles: Troubles::draw(random, pace),
             memory_max: random.pick(&[0, 4_000, 40_000, 256 << 20]),
-            calls_max: random.pick(&[4, 16, 64, 4_096]),
-            keys_max: random.pick(&[64, 4_096]),
+            calls_max: random.pick(&[8, 64, 4_096, 4_096]),
+            keys_max: random.pick(&[64, 4_096, 4_096, 4_096]),
             short_way: random.chance(700),
-            room: random.pick(&[(24, 400_000), (200, 4 << 20), (4_096, 64 << 20)]),
+            room: random.pick(&[
+                (24, 400_000),
+                (200, 4 << 20),
+                (4_096, 64 << 20),
+                (4_096, 64 << 20),
+            ]),
             filters: random.pick(&[
                 Filters::AtOnce,
                 Filters::InSteps,
@@ -303,6 +309,11 @@ impl Lags {
         ];
         let (wild, stalls) = (random.pick(&[0, 5, 50]), random.pick(&[0, 0, 0, 10]));
         Self { mean, wild, stalls }
+    }
+
+    /// About how long an ask takes.
+    fn round_trip(&self) -> Micros {
+        self.mean.iter().take(6).sum()
     }
 
     /// How long a step takes, and whether it stalls.
