@@ -19,7 +19,9 @@ fn main() {
             println!("seed {seed}: {}", &format!("{breach}").chars().take(600).collect::<String>());
         }
     }
-    for (site, count) in total.sites.each() { println!("{:<26} {count}", site.name()); }
+    for (site, count) in total.sites.each() {
+        println!("{:<26} {count}", site.name());
+    }
     total.sites = Default::default();
     println!("{total:?} {:?}", t.elapsed());
 }

@@ -233,7 +233,10 @@ impl World<'_> {
                 }
                 _ => {}
             }
-            self.think(client);
+            // At the end clients ask in rounds.
+            if !self.is_calm {
+                self.think(client);
+            }
         }
         Ok(())
     }
@@ -283,7 +286,9 @@ impl World<'_> {
     /// Every client whose process has ended acts again.
     pub(super) fn revive_clients(&mut self) {
         self.queue.forget_acts();
-        self.wake_clients();
+        if !self.is_calm {
+            self.wake_clients();
+        }
     }
 }
 

@@ -178,7 +178,7 @@ impl Plan {
         let lags = Lags::draw(random);
         // About how long it takes from one ask to the next.
         let pace = 1 + (think + lags.round_trip()) / clients as u64;
-        let asks = random.spread(160, 640);
+        let asks = random.spread(200, 800);
         Self {
             log: if random.one_in(6) { LogKind::Redb } else { LogKind::Files },
             shards: random.pick(&[1, 1, 2, 2, 3, 4, 6, 8]),
@@ -208,9 +208,9 @@ impl Plan {
                 seals: (!random.one_in(3)).then(|| pace * random.pick(&[8, 40])),
             },
             ends: Ends {
-                every: (!random.one_in(16)).then(|| pace * random.pick(&[25, 50, 100, 200])),
+                every: (!random.one_in(16)).then(|| pace * random.pick(&[40, 80, 160, 320])),
                 within: random.pick(&[200, 500, 800]),
-                far: random.pick(&[20, 60, 60, 300]),
+                far: random.pick(&[60, 120, 120, 400]),
                 power: random.pick(&[300, 600, 900]),
                 stops: random.pick(&[0, 200]),
                 openings: random.pick(&[0, 0, 150, 400]),
