@@ -1,27 +1,14 @@
-//! The simulator.
-fn main() {
-    let mut total = quipu_sim::world::Tally::default();
-    let args: Vec<u64> = std::env::args().skip(1).map(|a| a.parse().unwrap_or(0)).collect();
-    let t = std::time::Instant::now();
-    if args.len() == 1 {
-        let end = quipu_sim::world::run(
-            args[0],
-            &quipu_sim::world::market,
-            Some(&mut |line: &str| println!("{line}")),
-        );
-        println!("{end:#?}");
-        return;
-    }
-    for seed in args[0]..args[0] + args[1] {
-        let end = quipu_sim::world::run(seed, &quipu_sim::world::market, None);
-        total.merge(&end.tally);
-        if let Some(breach) = end.breach {
-            println!("seed {seed}: {}", &format!("{breach}").chars().take(600).collect::<String>());
-        }
-    }
-    for (site, count) in total.sites.each() {
-        println!("{:<26} {count}", site.name());
-    }
-    total.sites = Default::default();
-    println!("{total:?} {:?}", t.elapsed());
+//! The simulator as a command: seeds in numbers, or one of them step by step.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "around the runs there are threads and a clock, and nothing of them reaches one"
+)]
+
+mod command;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::run()
 }

@@ -106,6 +106,7 @@ pub fn run_plan<'a>(
         world.chronicle.say(world.time, "auditor", || breach.to_string());
     }
     world.tally.seeds = 1;
+    world.tally.witnessed = world.audit.counts().witnessed;
     world.tally.micros = world.time;
     End { hash: world.chronicle.hash(), breach, tally: world.tally }
 }

@@ -33,6 +33,8 @@ pub struct Tally {
     pub refused: u64,
     /// Answers that were neither yes nor no.
     pub failed: u64,
+    /// Answers that were given their place by their version, in all checks together.
+    pub witnessed: u64,
     /// Asks whose process ended before the answer.
     pub lost: u64,
     /// Steps of the engine.
@@ -58,6 +60,7 @@ impl Tally {
         self.refused += refused;
         self.failed += failed;
         self.lost += other.lost;
+        self.witnessed += other.witnessed;
         self.steps += other.steps;
         self.events += other.events;
         self.micros += other.micros;
