@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use quipu_sim::world::{self, Breach, Tally};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{Arguments, report};
 
@@ -31,7 +32,7 @@ struct Goal {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) tally: Tally,
-    /// How long threads have run seeds, all together.
+    /// How long cores have run seeds, all together.
     pub(super) busy: Duration,
     pub(super) twice: u64,
     pub(super) breaches: Vec<(u64, Breach)>,
@@ -53,7 +54,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let begun = Instant::now();
     let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
     let threads = arguments.threads.unwrap_or(cores);
-    let minutes = |minutes: f64| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(Duration::MAX);
+    let minutes =
+        |minutes: f64| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(Duration::MAX);
     let runs = Runs {
         next: AtomicU64::new(arguments.from),
         end: if arguments.soak { u64::MAX } else { arguments.from.saturating_add(arguments.seeds) },
@@ -81,6 +83,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// How long this thread has had a core: whoever else is at work on the machine does not count.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 impl Runs {
     fn work(&self) {
         while !self.is_over() {
@@ -88,9 +96,9 @@ impl Runs {
             if seed >= self.end {
                 return;
             }
-            let begun = Instant::now();
+            let begun = worked();
             let end = world::run(seed, &world::market, None);
-            let busy = begun.elapsed();
+            let busy = worked().saturating_sub(begun);
             let mut breach = end.breach;
             let twice = seed.is_multiple_of(TWICE);
             if twice {

@@ -50,8 +50,10 @@ pub(super) fn table(found: &Found, missing: &[Site], lasted: Duration) -> String
 
 /// All runs as a JSON object.
 pub(super) fn json_of_many(found: &Found, missing: &[Site], lasted: Duration) -> Value {
-    let counts: serde_json::Map<_, _> =
-        rows(found).into_iter().map(|(name, count)| (name.replace(' ', "_"), count.into())).collect();
+    let counts: serde_json::Map<_, _> = rows(found)
+        .into_iter()
+        .map(|(name, count)| (name.replace(' ', "_"), count.into()))
+        .collect();
     let sites: serde_json::Map<_, _> = sites_of(&found.tally);
     let breaches: Vec<_> = found
         .breaches

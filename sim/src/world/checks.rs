@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use quipu_core::digest::digest;
-use quipu_core::log::{Frame, LogError, Reader};
+use quipu_core::log::{Anchor, Frame, LogError, Reader};
 use quipu_core::machine::Registry;
 use quipu_core::records::Entries;
 use quipu_core::recovery::{Limits, RecoveryError, recover};
 use quipu_core::shard::Reply;
 use quipu_core::store::{MemoryStore, Reader as _, StoreError};
 use quipu_core::verify::{self, Outside};
-use quipu_core::words::{Name, Position, Timestamp};
+use quipu_core::words::{Epoch, Name, Position, Timestamp};
 
 use super::breach::{Breach, ensure};
 use super::ground::Engine;
-use super::workload::{Asked, Happened, Model};
+use super::workload::{Happened, Model, Question};
 
 /// All frames that hold events, in order.
 pub(super) fn frames(log: &dyn Reader) -> Result<Vec<Frame>, LogError> {
@@ -30,21 +30,76 @@ pub(super) fn frames(log: &dyn Reader) -> Result<Vec<Frame>, LogError> {
     Ok(frames)
 }
 
-/// Holds the store against a pure replay of the log. Gives the digest of the state.
-pub(super) fn store_is_replay(engine: &Engine, at: Timestamp) -> Result<[u8; 32], Trouble> {
-    let (log, store, registry) = (engine.log(), engine.store(), engine.registry());
-    let mut replay = MemoryStore::new(registry.clone());
-    recover(log, &mut replay, registry, &Limits::default(), &mut |_| {})?;
-    let [is, should] = [store.position(), replay.position()];
-    ensure("recovery", is == should, || format!("the store is at {is}, the log at {should}"))?;
-    let state = digest(store, registry, at)?;
-    if state != digest(&replay, registry, at)? {
-        let difference = verify::first_difference(store, &replay, registry, at)?;
-        let difference = difference.map(|found| found.describe(registry)).unwrap_or_default();
-        let what = format!("the store at {is} is not what the log says: {difference}");
-        return Err(Breach::new("recovery", what).into());
+/// A pure replay of a log, which goes on where it was when the log has grown.
+pub(super) struct Replay {
+    store: MemoryStore,
+    upto: Anchor,
+}
+
+impl Replay {
+    pub(super) fn new(registry: &Registry) -> Self {
+        Self { store: MemoryStore::new(registry.clone()), upto: Anchor::START }
     }
-    Ok(state)
+
+    /// Holds the store against a pure replay of the log, whose frames are given. Gives the digest
+    /// of the state.
+    pub(super) fn hold(
+        &mut self,
+        engine: &Engine,
+        frames: &[Frame],
+        at: Timestamp,
+    ) -> Result<[u8; 32], Trouble> {
+        let (store, registry) = (engine.store(), engine.registry());
+        let log = Held { log: engine.log(), frames };
+        if log.anchor_before(self.upto.position.plus(1))? != self.upto {
+            return Err(Breach::new("durability", "history is another than it was").into());
+        }
+        recover(&log, &mut self.store, registry, &Limits::default(), &mut |_| {})?;
+        self.upto = log.anchor();
+        let [is, should] = [store.position(), self.store.position()];
+        ensure("recovery", is == should, || format!("the store is at {is}, the log at {should}"))?;
+        let state = digest(store, registry, at)?;
+        if state != digest(&self.store, registry, at)? {
+            let difference = verify::first_difference(store, &self.store, registry, at)?;
+            let difference = difference.map(|found| found.describe(registry)).unwrap_or_default();
+            let what = format!("the store at {is} is not what the log says: {difference}");
+            return Err(Breach::new("recovery", what).into());
+        }
+        Ok(state)
+    }
+}
+
+/// A log whose frames have been read.
+struct Held<'a> {
+    log: &'a dyn Reader,
+    frames: &'a [Frame],
+}
+
+impl Reader for Held<'_> {
+    fn bounds(&self) -> (Position, Position) {
+        self.log.bounds()
+    }
+
+    fn now_limit(&self) -> Timestamp {
+        self.log.now_limit()
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.log.epoch()
+    }
+
+    fn read(&self, from: Position) -> Result<Option<Frame>, LogError> {
+        let at = self.frames.partition_point(|frame| frame.last() < from);
+        Ok(self.frames.get(at).cloned())
+    }
+
+    fn anchor(&self) -> Anchor {
+        self.log.anchor()
+    }
+
+    fn anchor_before(&self, at: Position) -> Result<Anchor, LogError> {
+        self.log.anchor_before(at)
+    }
 }
 
 /// Everything that can be verified of a ledger that is at rest. Where writes to the store have
@@ -70,19 +125,20 @@ pub(super) fn is_sound(engine: &Engine, has_lied: bool) -> Result<(), Breach> {
 pub(super) fn show(
     model: &mut dyn Model,
     frames: &[Frame],
-    answers: &[(Rc<Asked>, Reply)],
+    answers: &[(Rc<Question>, Reply)],
     registry: &Registry,
 ) -> Result<(), Breach> {
     let mut by_version: BTreeMap<Position, Vec<usize>> = BTreeMap::new();
-    for (index, (asked, reply)) in answers.iter().enumerate() {
-        if let (Some(_), Some(version)) = (asked.stream(), version_of(reply)) {
+    for (index, (question, reply)) in answers.iter().enumerate() {
+        if let (Some(_), Some(version)) = (question.asked.stream(), version_of(reply)) {
             by_version.entry(version).or_default().push(index);
         }
     }
     let objects = |at: Position, why: String| Breach::new("model", format!("at {at}: {why}"));
     let check = |model: &dyn Model, version: Position| -> Result<(), Breach> {
         for index in by_version.get(&version).into_iter().flatten() {
-            let (asked, reply) = &answers[*index];
+            let (question, reply) = &answers[*index];
+            let asked = &question.asked;
             model
                 .answer(&asked.ask, reply)
                 .map_err(|why| objects(version, format!("{asked:?}: {reply:?}: {why}")))?;

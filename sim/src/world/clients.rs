@@ -11,7 +11,7 @@ use quipu_core::words::{Code, Fault, Trace};
 use super::breach::{Breach, ensure};
 use super::chronicle::{brief, shown};
 use super::queue::Event;
-use super::workload::Asked;
+use super::workload::{Asked, Question};
 use super::{Site, World};
 use crate::Random;
 use crate::audit::Sent;
@@ -30,15 +30,15 @@ pub(super) struct Clients {
 struct Client {
     random: Random,
     /// Nobody knows what became of these, or nothing did.
-    again: VecDeque<Rc<Asked>>,
+    again: VecDeque<Rc<Question>>,
     /// Asks under a key, to be sent again when all is long over.
-    kept: VecDeque<Rc<Asked>>,
+    kept: VecDeque<Rc<Question>>,
 }
 
 /// An ask under way.
 pub(super) struct Call {
     client: usize,
-    asked: Rc<Asked>,
+    asked: Rc<Question>,
     /// Whether the client does nothing else until it is answered.
     waits: bool,
     abandoned: bool,
@@ -60,7 +60,7 @@ impl Clients {
         self.each.iter().any(|client| !client.again.is_empty())
     }
 
-    fn ask_later(&mut self, client: usize, asked: Rc<Asked>) {
+    fn ask_later(&mut self, client: usize, asked: Rc<Question>) {
         let again = &mut self.each[client].again;
         if again.len() < AGAIN_MAX {
             again.push_back(asked);
@@ -72,7 +72,7 @@ impl Clients {
         let calls = std::mem::take(&mut self.calls);
         let lost = calls.len() as u64;
         for Call { client, asked, abandoned, .. } in calls.into_values() {
-            if !abandoned && asked.key().is_some() {
+            if !abandoned && asked.under_key.is_some() {
                 self.ask_later(client, asked);
             }
         }
@@ -100,8 +100,9 @@ impl World<'_> {
                 Rc::clone(&who.kept[at])
             }
             None => {
-                let asked = Rc::new(self.workload.next(client, &mut who.random, now));
-                if asked.key().is_some() {
+                let asked = self.workload.next(client, &mut who.random, now);
+                let asked = Rc::new(Question::new(asked));
+                if asked.under_key.is_some() {
                     if who.kept.len() == KEPT_MAX {
                         who.kept.pop_front();
                     }
@@ -111,9 +112,9 @@ impl World<'_> {
             }
         };
         let abandoned = !self.is_calm && who.random.chance(habits.abandoned);
-        let twin = !self.is_calm && !asked.is_read() && who.random.chance(habits.twins);
+        let twin = !self.is_calm && !asked.asked.is_read() && who.random.chance(habits.twins);
         let patience = habits.patience / 2 + who.random.below(habits.patience);
-        let is_impatient = asked.key().is_some() && who.random.one_in(3);
+        let is_impatient = asked.under_key.is_some() && who.random.one_in(3);
         let call = self.send(client, &asked, !abandoned, abandoned);
         if twin {
             self.send(client, &asked, false, false);
@@ -144,19 +145,19 @@ impl World<'_> {
     pub(super) fn send(
         &mut self,
         client: usize,
-        asked: &Rc<Asked>,
+        asked: &Rc<Question>,
         waits: bool,
         abandoned: bool,
     ) -> CallId {
         let is_same = |call: &Call| Rc::ptr_eq(&call.asked, asked);
-        if asked.key().is_some() && self.clients.calls.values().any(is_same) {
+        if asked.under_key.is_some() && self.clients.calls.values().any(is_same) {
             self.tally.sites.met(Site::DuplicateInFlight);
         }
         let random = &mut self.clients.each[client].random;
         // Every third says what led to it, so that a retry often comes with something else.
         let ask = match random.below(3) {
-            0 => traced(asked.ask.clone(), 1 + random.below(200) as u8),
-            _ => asked.ask.clone(),
+            0 => traced(asked.asked.ask.clone(), 1 + random.below(200) as u8),
+            _ => asked.asked.ask.clone(),
         };
         let shards = self.plan.shards;
         if let Ask::Transaction(legs, _) = &ask {
@@ -174,12 +175,12 @@ impl World<'_> {
             None => engine.submit(ask),
         };
         self.call_last = call.0;
-        let stream = asked.stream().cloned();
-        let sent = Sent::new(stream, asked.expected.clone(), asked.under_key(), abandoned, now);
-        self.audit.sent(call, sent.of(asked.legs()));
+        let (stream, expected) = (asked.asked.stream().cloned(), asked.asked.expected.clone());
+        let sent = Sent::new(stream, expected, asked.under_key.clone(), abandoned, now);
+        self.audit.sent(call, sent.of(asked.legs.clone()));
         self.chronicle.words(&[100, call.0, client as u64, u64::from(abandoned)]);
         self.chronicle
-            .client(self.time, client, || format!("#{} asks {}", call.0, brief(&asked.ask)));
+            .client(self.time, client, || format!("#{} asks {}", call.0, brief(&asked.asked.ask)));
         let asked = Rc::clone(asked);
         self.clients.calls.insert(call, Call { client, asked, waits, abandoned });
         call
@@ -213,16 +214,16 @@ impl World<'_> {
         };
         self.chronicle.client(self.time, client, || format!("#{} hears {}", call.0, shown(&reply)));
         self.audit.answered(call, reply.clone(), durable)?;
-        self.count(&asked, &reply)?;
+        self.count(&asked.asked, &reply)?;
         if !abandoned {
-            self.workload.answered(client, &asked, &reply);
+            self.workload.answered(client, &asked.asked, &reply);
             if self.has_model {
                 self.answers.push((Rc::clone(&asked), reply.clone()));
             }
         }
         if waits {
             match reply {
-                Reply::Failed(Fault::LogFailed) if asked.key().is_some() => {
+                Reply::Failed(Fault::LogFailed) if asked.under_key.is_some() => {
                     self.clients.ask_later(client, asked);
                 }
                 // Nothing was done, so that it can be asked again with a key or without.

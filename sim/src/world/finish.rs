@@ -6,17 +6,17 @@ use quipu_core::shard::{Ask, Reading};
 
 use super::World;
 use super::breach::{Breach, ensure};
-use super::checks;
+use super::checks::{self, Replay};
 use super::queue::Micros;
-use super::workload::Asked;
+use super::workload::{Asked, Question};
 
 /// A stalled append has ended by then.
 const STALL_MAX: Micros = 25_000_000;
 /// Steps that may have to be taken one after the other.
 const STEPS_IN_A_ROW: Micros = 1_000;
 /// How often an ask that was turned away is sent again, and how often before a day goes by.
-const ROUNDS_MAX: u32 = 200;
-const DAY_ROUNDS: u32 = 40;
+const ROUNDS_MAX: u32 = 400;
+const DAY_ROUNDS: u32 = 5;
 const DAY_MS: i64 = 25 * 3_600_000;
 
 impl World<'_> {
@@ -24,7 +24,7 @@ impl World<'_> {
     pub(super) fn begin(&mut self) -> Result<(), Breach> {
         let now = self.now();
         for asked in self.workload.begin(&mut self.random, now) {
-            self.send(0, &Rc::new(asked), false, false);
+            self.send(0, &Rc::new(Question::new(asked)), false, false);
             self.engine().run();
             self.look_around()?;
         }
@@ -50,6 +50,9 @@ impl World<'_> {
         self.read_all()?;
         self.rest()?;
         self.stop_and_open()?;
+        // Once from the first event, and not from where the last one was.
+        self.replay = Replay::new(&self.rules.registry);
+        self.check()?;
         let ground = self.ground.as_ref().expect("a ledger that is open");
         self.tally.events = ground.next().get() - 1;
         checks::is_sound(&ground.engine, self.plan.troubles.lies)?;
@@ -101,7 +104,7 @@ impl World<'_> {
     fn read_all(&mut self) -> Result<(), Breach> {
         for stream in self.workload.streams() {
             let asked = Asked::new(Ask::Read(Reading { stream, items: Vec::new() }));
-            self.send(0, &Rc::new(asked), true, false);
+            self.send(0, &Rc::new(Question::new(asked)), true, false);
             // Small bounds may turn some of them away.
             self.answer_all()?;
         }

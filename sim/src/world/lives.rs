@@ -183,7 +183,7 @@ impl World<'_> {
         if let Some(mut model) = self.workload.model() {
             checks::show(&mut *model, &frames, &self.answers, &self.rules.registry)?;
         }
-        match checks::store_is_replay(&ground.engine, log.now_limit()) {
+        match self.replay.hold(&ground.engine, &frames, log.now_limit()) {
             Ok(state) => Ok(Some(state)),
             Err(Trouble::Breach(breach)) => Err(breach),
             Err(Trouble::Log(error)) => Err(Breach::new("durability", format!("the log: {error}"))),
@@ -219,7 +219,10 @@ impl World<'_> {
         };
         let engine = &ground.engine;
         let position = engine.log().anchor().position;
-        let again = checks::store_is_replay(engine, at);
+        let again = match checks::frames(engine.log()) {
+            Ok(frames) => self.replay.hold(engine, &frames, at),
+            Err(error) => Err(Trouble::Log(error)),
+        };
         self.ground = Some(ground);
         self.tally.sites.met(Site::RecoveredTwice);
         ensure("recovery", position == last, || {

@@ -56,11 +56,13 @@ use quipu_core::driver::Move;
 use quipu_core::shard::{CallId, Reply};
 use quipu_core::words::{Position, Timestamp};
 
+use self::checks::Replay;
 use self::chronicle::Chronicle;
 use self::clients::Clients;
 use self::ground::{Ground, Rules};
 use self::lives::Life;
 use self::queue::{Event, Micros, Queue};
+use self::workload::Question;
 use crate::Random;
 use crate::audit::Audit;
 use crate::disk::SimDisk;
@@ -121,7 +123,8 @@ struct World<'a> {
     clients: Clients,
     audit: Audit,
     /// What is shown to a model, where there is one.
-    answers: Vec<(Rc<Asked>, Reply)>,
+    answers: Vec<(Rc<Question>, Reply)>,
+    replay: Replay,
     disk: SimDisk,
     /// The ledger, while a process has it open.
     ground: Option<Ground>,
@@ -152,7 +155,8 @@ impl<'a> World<'a> {
         chronicle: Chronicle<'a>,
     ) -> Self {
         let options = plan.options();
-        let rules = Rules { registry: workload.registry(), genesis: workload.genesis(), options };
+        let registry = workload.registry();
+        let rules = Rules { registry: registry.clone(), genesis: workload.genesis(), options };
         Self {
             is_calm: !random.one_in(4),
             has_model: workload.model().is_some(),
@@ -161,6 +165,7 @@ impl<'a> World<'a> {
             workload,
             audit: Audit::default(),
             answers: Vec::new(),
+            replay: Replay::new(&registry),
             disk: SimDisk::new(),
             ground: None,
             life: Life::default(),

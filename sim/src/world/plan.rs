@@ -172,7 +172,7 @@ impl Plan {
     /// Draws a plan.
     #[must_use]
     pub fn draw(random: &mut Random) -> Self {
-        let is_bulky = random.one_in(24);
+        let is_bulky = random.one_in(50);
         let clients = random.pick(&[1, 2, 3, 5, 8, 13, 24, 64]);
         let think = random.spread(100, 60_000);
         let lags = Lags::draw(random);

@@ -91,32 +91,32 @@ impl Asked {
         }
     }
 
-    pub(super) fn key(&self) -> Option<&Key> {
-        match &self.ask {
-            Ask::Command(_, key) | Ask::Transaction(_, key) => key.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// What it asks under its key, as text: another text under the same key is another command.
-    pub(super) fn under_key(&self) -> Option<(Key, String)> {
-        match &self.ask {
-            Ask::Command(leg, Some(key)) => Some((key.clone(), format!("{leg:?}"))),
-            Ask::Transaction(legs, Some(key)) => Some((key.clone(), format!("{legs:?}"))),
-            _ => None,
-        }
-    }
-
-    pub(super) fn legs(&self) -> Vec<Leg> {
-        match &self.ask {
-            Ask::Command(leg, _) => vec![leg.clone()],
-            Ask::Transaction(legs, _) => legs.clone(),
-            _ => Vec::new(),
-        }
-    }
-
     pub(super) fn is_read(&self) -> bool {
         matches!(self.ask, Ask::Read(_))
+    }
+}
+
+/// What is asked, and what of it is the same however often it is sent.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) asked: Asked,
+    /// The key, and what is asked under it as text: another text is another command.
+    pub(super) under_key: Option<(Key, String)>,
+    pub(super) legs: Vec<Leg>,
+}
+
+impl Question {
+    pub(super) fn new(asked: Asked) -> Self {
+        let (under_key, legs) = match &asked.ask {
+            Ask::Command(leg, key) => {
+                (key.clone().map(|key| (key, format!("{leg:?}"))), vec![leg.clone()])
+            }
+            Ask::Transaction(legs, key) => {
+                (key.clone().map(|key| (key, format!("{legs:?}"))), legs.clone())
+            }
+            _ => (None, Vec::new()),
+        };
+        Self { asked, under_key, legs }
     }
 }
 
