@@ -208,9 +208,8 @@ impl World<'_> {
         self.chronicle.words(&[101, call.0]);
         self.chronicle.reply(&reply);
         let found = self.clients.calls.remove(&call);
-        let Call { client, asked, waits, abandoned } = match found {
-            Some(call) => call,
-            None => return Err(Breach::new("liveness", format!("{call:?} is answered twice"))),
+        let Some(Call { client, asked, waits, abandoned }) = found else {
+            return Err(Breach::new("liveness", format!("{call:?} is answered twice")));
         };
         self.chronicle.client(self.time, client, || format!("#{} hears {}", call.0, shown(&reply)));
         self.audit.answered(call, reply.clone(), durable)?;
@@ -263,7 +262,7 @@ impl World<'_> {
                     Fault::Overloaded => (Site::Overloaded, true),
                     Fault::DiskFull => (Site::DiskFull, self.plan.is_faulty()),
                     Fault::LogFailed => (Site::Unknown, true),
-                    Fault::Corrupt => (Site::Corrupt, self.plan.is_faulty()),
+                    Fault::Corrupt => (Site::Corrupt, self.plan.is_faulty() || self.is_late),
                     _ => (Site::Unknown, false),
                 };
                 sites.met(site);

@@ -1,5 +1,7 @@
 //! How processes end, and how the next one finds the ledger.
 
+use std::path::Path;
+
 use quipu_core::commit::Published;
 use quipu_core::disk::{Disk as _, DiskError};
 use quipu_core::log::{Anchor, Reader as _};
@@ -10,6 +12,7 @@ use quipu_ledger::OpenError;
 use super::breach::{Breach, ensure};
 use super::checks::{self, Trouble};
 use super::ground::{Cause, Ground, cause_of, of_store};
+use super::plan::LogPlace;
 use super::queue::Event;
 use super::{Site, World};
 use crate::disk::Keep;
@@ -119,7 +122,10 @@ impl World<'_> {
         if cause == Cause::Store {
             self.calm_disk();
             self.disk = self.disk.reopen();
-            let path = std::path::Path::new("store/store.redb");
+            let path = Path::new(match self.plan.log {
+                LogPlace::Elsewhere => "store.redb",
+                LogPlace::Files | LogPlace::Redb => "store/store.redb",
+            });
             match self.disk.remove(path) {
                 Ok(()) | Err(DiskError::NotFound(_)) => {}
                 Err(error) => return Err(Breach::new("durability", error.to_string())),
@@ -420,8 +426,11 @@ impl World<'_> {
         self.queue.end_process();
         self.open()?;
         if self.tally.power == power {
-            let (watermark, now_limit) = (self.watermark(), self.engine().log().now_limit());
-            let durable = Published { watermark, now_limit };
+            let log = self.engine().log();
+            let (now_limit, epoch, from) = (log.now_limit(), log.epoch(), log.bounds().1);
+            let durable = Published { watermark: self.watermark(), now_limit };
+            self.audit.fenced(from, epoch);
+            self.is_late = true;
             let count = self.random.below(60);
             for _ in 0..count {
                 let moves = late.engine.moves();
@@ -434,6 +443,7 @@ impl World<'_> {
                     self.hear(call, reply, durable)?;
                 }
             }
+            self.is_late = false;
             let fenced = late.engine.is_latched();
             self.tally.sites.add(Site::SecondWriterFenced, u64::from(fenced));
             let (_, wrote) = late.engine.log().bounds();

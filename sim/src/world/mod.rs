@@ -43,7 +43,7 @@ mod workload;
 pub use breach::Breach;
 pub use chronicle::Listener;
 pub use market::Market;
-pub use plan::{Crowd, Ends, Failing, Habits, Lags, Plan, Troubles, Upkeep};
+pub use plan::{Crowd, Ends, Failing, Habits, Lags, LogPlace, Plan, Troubles, Upkeep};
 pub use report::{End, Tally};
 pub use sites::{Site, Sites};
 pub use workload::{Asked, Happened, MakeWorkload, Model, Workload};
@@ -53,6 +53,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use quipu_core::driver::Move;
+use quipu_core::log::{MemoryLog, Settle};
 use quipu_core::shard::{CallId, Reply};
 use quipu_core::words::{Position, Timestamp};
 
@@ -138,6 +139,8 @@ struct World<'a> {
     /// How far the wall clock is from virtual time, in milliseconds.
     clock: i64,
     call_last: u64,
+    /// A process goes on that another has taken over from.
+    is_late: bool,
     /// Nothing goes wrong yet, or any more.
     is_calm: bool,
     has_model: bool,
@@ -156,8 +159,12 @@ impl<'a> World<'a> {
     ) -> Self {
         let options = plan.options();
         let registry = workload.registry();
-        let rules = Rules { registry: registry.clone(), genesis: workload.genesis(), options };
+        let is_elsewhere = plan.log == LogPlace::Elsewhere;
+        let elsewhere = is_elsewhere.then(|| MemoryLog::new(Settle::AtOnce));
+        let rules =
+            Rules { registry: registry.clone(), genesis: workload.genesis(), options, elsewhere };
         Self {
+            is_late: false,
             is_calm: !random.one_in(4),
             has_model: workload.model().is_some(),
             clients: Clients::new(plan.clients, &mut random),

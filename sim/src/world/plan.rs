@@ -16,7 +16,7 @@ use crate::Random;
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What keeps the log.
-    pub log: LogKind,
+    pub log: LogPlace,
     /// How many shards.
     pub shards: usize,
     /// How many clients.
@@ -52,6 +52,18 @@ pub struct Plan {
     pub limits: Limits,
     /// How much of a segment is filled with zeros at a time.
     pub fill_bytes: usize,
+}
+
+/// Where the log is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogPlace {
+    /// In segmented files on the disk.
+    Files,
+    /// In a redb file on the disk.
+    Redb,
+    /// Elsewhere, where several processes reach it at a time, and none of them loses what was
+    /// appended: only the epoch keeps a writer out that another has taken over from.
+    Elsewhere,
 }
 
 /// What is asked for.
@@ -180,7 +192,14 @@ impl Plan {
         let pace = 1 + (think + lags.round_trip()) / clients as u64;
         let asks = random.spread(200, 800);
         Self {
-            log: if random.one_in(6) { LogKind::Redb } else { LogKind::Files },
+            log: random.pick(&[
+                LogPlace::Files,
+                LogPlace::Files,
+                LogPlace::Files,
+                LogPlace::Files,
+                LogPlace::Redb,
+                LogPlace::Elsewhere,
+            ]),
             shards: random.pick(&[1, 1, 2, 2, 3, 4, 6, 8]),
             clients,
             asks,
@@ -262,7 +281,11 @@ impl Plan {
             ..quipu_log_file::Settings::default()
         };
         let store = store::Settings { cache_bytes: 1 << 20, ..store::Settings::default() };
-        let (log, limits) = (self.log, self.limits.clone());
+        let limits = self.limits;
+        let log = match self.log {
+            LogPlace::Redb => LogKind::Redb,
+            LogPlace::Files | LogPlace::Elsewhere => LogKind::Files,
+        };
         Options { log, files, log_cache_bytes: 1 << 20, store, limits }
     }
 
@@ -279,7 +302,7 @@ impl Plan {
             },
             room: self.room,
             filters: self.filters,
-            limits: self.limits.clone(),
+            limits: self.limits,
             ..setup
         }
     }

@@ -1,4 +1,4 @@
-//! The simulated disk: each fault and each image, by hand.
+//! The simulated disk: each fault and each image, by hand; and the runs over it.
 
 mod conformance;
 mod crashes;
@@ -7,6 +7,7 @@ mod faults;
 mod hook;
 mod lies;
 mod torn;
+mod world;
 
 use std::path::Path;
 
