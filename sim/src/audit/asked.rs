@@ -39,7 +39,7 @@ pub struct Sent {
     pub(super) abandoned: bool,
     /// When it was sent, in the auditor's own count of asks and answers.
     pub(super) tick: u64,
-    /// The greatest position that had been answered when it was sent.
+    /// The greatest position that had been answered for other streams when it was sent.
     pub(super) acked: Position,
     /// The latest time that had been answered for its stream.
     pub(super) told_at: Timestamp,
@@ -77,6 +77,14 @@ pub(super) struct Answered {
     pub(super) reply: Reply,
     /// When the answer left, in the same count as [`Sent::tick`].
     pub(super) tick: u64,
+}
+
+/// An ask whose outcome nobody knows: it happened once, or not at all.
+#[derive(Clone, Debug)]
+pub(super) struct Unknown {
+    pub(super) sent: Sent,
+    /// Since when it can no longer happen, in the same count: who had it is gone.
+    pub(super) until: u64,
 }
 
 /// What an answer rests on, and the time that it shows.

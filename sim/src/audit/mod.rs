@@ -17,17 +17,22 @@
 //!    conservation.
 //! 3. The answers against the account: durability and double spend for all of them, then what
 //!    each shows and the order of each stream (linearizability), then what several streams show
-//!    together (atomicity).
+//!    together (atomicity). At last, where the auditor [hears all](Audit::hearing_all), whether
+//!    there is more in the log than was asked for (durability).
 //!
 //! A check that is [left out](Audit::without) says nothing, and the account goes on as well as it
-//! can behind what it would have said.
+//! can behind what it would have said. A search ([`Audit::search`]), what became of open asks and
+//! what a recovery came to are asked for by whoever drives the ledger.
 
 mod asked;
 mod book;
 mod check;
+mod once;
+mod search;
 mod told;
 mod witness;
 
+use core::ops::AddAssign;
 use std::collections::BTreeMap;
 
 use quipu_core::commit::Published;
@@ -36,7 +41,7 @@ use quipu_core::machine::Registry;
 use quipu_core::shard::{CallId, Key, Reply};
 use quipu_core::words::{Epoch, Id, Name, Position, Timestamp};
 
-use self::asked::{Answered, essence, is_replayed, rests_on};
+use self::asked::{Answered, Unknown, essence, is_replayed, rests_on};
 pub use self::asked::{Expected, Sent};
 use self::book::Book;
 use self::check::Checks;
@@ -46,15 +51,49 @@ use self::witness::Witness;
 /// For so long a key gives what it gave first.
 const DAY_MS: u64 = 24 * 3_600_000;
 
+/// The greatest position that was answered.
+#[derive(Default)]
+struct Acked {
+    greatest: Position,
+    /// Of which stream; none for a transaction.
+    stream: Option<Name>,
+    /// The greatest one of any other stream.
+    other: Position,
+}
+
+impl Acked {
+    fn add(&mut self, stream: Option<&Name>, position: Position) {
+        if stream == self.stream.as_ref() {
+            self.greatest = self.greatest.max(position);
+        } else if position > self.greatest {
+            self.other = core::mem::replace(&mut self.greatest, position);
+            self.stream = stream.cloned();
+        } else {
+            self.other = self.other.max(position);
+        }
+    }
+
+    /// The greatest position that was answered for any other stream, or for several.
+    fn of_others(&self, stream: Option<&Name>) -> Position {
+        let is_own = stream.is_some() && stream == self.stream.as_ref();
+        if is_own { self.other } else { self.greatest }
+    }
+}
+
+/// The digest of a whole state.
+pub type Digest = [u8; 32];
+
 /// What callers asked and were told, and what they hold against each other.
 #[derive(Default)]
 pub struct Audit {
     checks: Checks,
+    hears_all: bool,
     open: BTreeMap<CallId, Sent>,
     answered: Vec<Answered>,
+    unknown: Vec<Unknown>,
     /// Counts asks and answers.
     tick: u64,
-    acked: Position,
+    acked: Acked,
     told: BTreeMap<Name, Timestamp>,
     keys: BTreeMap<(Key, String), (Reply, Timestamp)>,
     fences: Vec<(Position, Epoch)>,
@@ -72,6 +111,25 @@ pub struct Counts {
     /// Ends of entries at which all money of each book and asset was looked for, in all checks
     /// together.
     pub prefixes: u64,
+    /// Asks that a search has put in an order, one for each stream that an ask touched.
+    pub searched: u64,
+    /// Asks on streams that were not searched, or whose search was given up.
+    pub skipped: u64,
+    /// Streams whose order was found.
+    pub streams_searched: u64,
+    /// Streams that were not searched, or whose search was given up.
+    pub streams_skipped: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.witnessed += other.witnessed;
+        self.prefixes += other.prefixes;
+        self.searched += other.searched;
+        self.skipped += other.skipped;
+        self.streams_searched += other.streams_searched;
+        self.streams_skipped += other.streams_skipped;
+    }
 }
 
 impl Audit {
@@ -79,6 +137,14 @@ impl Audit {
     #[must_use]
     pub fn without(mut self, check: Check) -> Self {
         self.checks.leave_out(check);
+        self
+    }
+
+    /// Hears of everything that is ever asked of the ledger, so that whatever else is in its log
+    /// should not be. Asks come with [their legs](Sent::of).
+    #[must_use]
+    pub fn hearing_all(mut self) -> Self {
+        self.hears_all = true;
         self
     }
 
@@ -94,7 +160,7 @@ impl Audit {
     /// Where another ask is under way as that call.
     pub fn sent(&mut self, call: CallId, mut sent: Sent) {
         self.tick += 1;
-        (sent.tick, sent.acked) = (self.tick, self.acked);
+        (sent.tick, sent.acked) = (self.tick, self.acked.of_others(sent.stream.as_ref()));
         if let Some(stream) = &sent.stream {
             sent.told_at = self.told.get(stream).copied().unwrap_or_default();
         }
@@ -112,7 +178,12 @@ impl Audit {
         let sent = self.open.remove(&call);
         let what = || format!("{call:?} is answered, and was before: {reply:?}");
         let Some(sent) = self.checks.there(Check::Liveness, sent, what)? else { return Ok(()) };
-        let Some((position, at)) = rests_on(&reply) else { return Ok(()) };
+        let Some((position, at)) = rests_on(&reply) else {
+            if !matches!(reply, Reply::Failed(fault) if fault.nothing_was_done()) {
+                self.forget(sent);
+            }
+            return Ok(());
+        };
         let Published { watermark, now_limit } = durable;
         self.checks.ensure(Check::Durability, position <= watermark, || {
             format!("{sent:?}: {reply:?} left when {watermark} was durable")
@@ -121,10 +192,11 @@ impl Audit {
             format!("{sent:?}: {reply:?} shows a time above {now_limit}, which was durable")
         })?;
         if sent.abandoned {
+            self.forget(sent);
             return Ok(());
         }
         self.check_key(&sent, &reply)?;
-        self.acked = self.acked.max(position);
+        self.acked.add(sent.stream.as_ref(), position);
         if !is_replayed(&reply)
             && let Some(stream) = &sent.stream
         {
@@ -172,12 +244,30 @@ impl Audit {
     /// # Panics
     /// Where no such ask is under way.
     pub fn gone(&mut self, call: CallId) {
-        self.open.remove(&call).expect("an ask that is not answered");
+        let sent = self.open.remove(&call).expect("an ask that is not answered");
+        self.forget(sent);
     }
 
-    /// Every call that is under way is lost with its answer.
+    /// Every call that is under way is lost with its answer. It happened, or it never will.
     pub fn crashed(&mut self) {
-        self.open.clear();
+        for (_, sent) in core::mem::take(&mut self.open) {
+            self.forget(sent);
+        }
+        self.tick += 1;
+        for unknown in &mut self.unknown {
+            unknown.until = unknown.until.min(self.tick);
+        }
+    }
+
+    fn forget(&mut self, sent: Sent) {
+        self.unknown.push(Unknown { sent, until: u64::MAX });
+    }
+
+    /// What has no answer: it may have happened, or still happen.
+    fn without_answer(&self) -> Vec<Unknown> {
+        let open = self.open.values().cloned();
+        let open = open.map(|sent| Unknown { sent, until: u64::MAX });
+        self.unknown.iter().cloned().chain(open).collect()
     }
 
     /// From here on only frames of this epoch or a later one may be written.
@@ -189,6 +279,32 @@ impl Audit {
     #[must_use]
     pub fn unanswered(&self) -> Vec<&Sent> {
         self.open.values().collect()
+    }
+
+    /// Whether every ask has its answer.
+    pub fn all_answered(&self) -> Result<(), Breach> {
+        self.checks.ensure(Check::Liveness, self.open.is_empty(), || {
+            format!("asks without an answer: {:?}", self.unanswered())
+        })
+    }
+
+    /// Whether every ask that was sent so long ago has its answer. Asked once nothing fails any
+    /// more, by a clock that has not jumped since.
+    pub fn overdue(&self, now: Timestamp, after_ms: u64) -> Result<(), Breach> {
+        let late = self.open.values().find(|sent| now.ms_since(sent.now) > after_ms);
+        self.checks.ensure(Check::Liveness, late.is_none(), || {
+            format!("no answer at {now}, after more than {after_ms} ms: {late:?}")
+        })
+    }
+
+    /// Whether a recovery, one behind it, and a pure replay of the log came to the same state.
+    pub fn recovered(&self, once: Digest, twice: Digest, replayed: Digest) -> Result<(), Breach> {
+        self.checks.ensure(Check::Recovery, once == replayed, || {
+            "what was recovered is not what the log says".to_owned()
+        })?;
+        self.checks.ensure(Check::Recovery, once == twice, || {
+            "recovering twice is not recovering once".to_owned()
+        })
     }
 
     /// The account, the position and the newest fence of every payout that is not finished, as
@@ -217,6 +333,9 @@ impl Audit {
         let book = Book::of_log(&checks, frames, registry)?;
         self.counts.prefixes += book.prefixes();
         self.hold_against(&book, Some(registry))?;
+        if self.hears_all {
+            once::check(&checks, &book, &self.answered, &self.without_answer())?;
+        }
         self.payouts = book.payouts();
         self.made = book.made;
         Ok(())
@@ -237,6 +356,19 @@ impl Audit {
         let book = told::book_of(&checks, &self.answered, before)?;
         self.hold_against(&book, None)?;
         self.made = book.made;
+        Ok(())
+    }
+
+    /// Looks for an order of all that was asked of each stream, believing no version in any
+    /// answer. [`Counts`] says how much was searched, and how much was not: streams that depend on
+    /// time, of which something was asked without [its legs](Sent::of), or on which too much was
+    /// under way at once. The ledger was new when the first ask was sent.
+    pub fn search(&mut self) -> Result<(), Breach> {
+        let searched = search::search(&self.checks, &self.answered, &self.without_answer())?;
+        self.counts.searched += searched.asks;
+        self.counts.skipped += searched.asks_skipped;
+        self.counts.streams_searched += searched.streams;
+        self.counts.streams_skipped += searched.streams_skipped;
         Ok(())
     }
 

@@ -154,13 +154,22 @@ impl Witness<'_> {
                 seen[ask] = streams[ask].map_or(Position::ZERO, |stream| shown[stream]);
             }
             let Answered { sent, reply, .. } = answered;
-            let (Some(stream), Some(version)) = (streams[index], version_of(reply)) else {
+            let (Some(stream), Some((rests_on, _))) = (streams[index], rests_on(reply)) else {
                 continue;
             };
-            let place = self.place(stream, version, seen[index]);
+            // An answer that rests on a position shows all that had happened by then, and so does
+            // what a key has kept.
+            let rests_on = self.book.streams[stream].latest(rests_on);
+            let Some(version) = version_of(reply) else {
+                shown[stream] = shown[stream].max(rests_on);
+                continue;
+            };
+            let place = self.place(stream, version, seen[index].max(rests_on));
             let what = || {
                 let seen = seen[index];
-                format!("{sent:?} was shown {version}, and {seen} had been before it asked")
+                format!(
+                    "{sent:?} was shown {version} at {rests_on}, and {seen} had been shown before"
+                )
             };
             let Some(place) = self.checks.there(Check::Linearizability, place, what)? else {
                 continue;

@@ -53,6 +53,7 @@ impl World<'_> {
         // Once from the first event, and not from where the last one was.
         self.replay = Replay::new(&self.rules.registry);
         self.check()?;
+        self.audit.search()?;
         let ground = self.ground.as_ref().expect("a ledger that is open");
         self.tally.events = ground.next().get() - 1;
         checks::is_sound(&ground.engine, self.plan.troubles.lies)?;

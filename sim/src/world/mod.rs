@@ -109,7 +109,7 @@ pub fn run_plan<'a>(
         world.chronicle.say(world.time, "auditor", || breach.to_string());
     }
     world.tally.seeds = 1;
-    world.tally.witnessed = world.audit.counts().witnessed;
+    world.tally.audited = world.audit.counts();
     world.tally.micros = world.time;
     End { hash: world.chronicle.hash(), breach, tally: world.tally }
 }
@@ -170,7 +170,7 @@ impl<'a> World<'a> {
             clients: Clients::new(plan.clients, &mut random),
             rules,
             workload,
-            audit: Audit::default(),
+            audit: Audit::default().hearing_all(),
             answers: Vec::new(),
             replay: Replay::new(&registry),
             disk: SimDisk::new(),

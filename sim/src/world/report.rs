@@ -2,6 +2,7 @@
 
 use super::breach::Breach;
 use super::sites::Sites;
+use crate::audit::Counts;
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -33,8 +34,8 @@ pub struct Tally {
     pub refused: u64,
     /// Answers that were neither yes nor no.
     pub failed: u64,
-    /// Answers that were given their place by their version, in all checks together.
-    pub witnessed: u64,
+    /// What the auditor has looked at.
+    pub audited: Counts,
     /// Asks whose process ended before the answer.
     pub lost: u64,
     /// Steps of the engine.
@@ -60,7 +61,7 @@ impl Tally {
         self.refused += refused;
         self.failed += failed;
         self.lost += other.lost;
-        self.witnessed += other.witnessed;
+        self.audited += other.audited;
         self.steps += other.steps;
         self.events += other.events;
         self.micros += other.micros;

@@ -1,5 +1,8 @@
-//! The simulated disk: each fault and each image, by hand; and the runs over it.
+//! The simulated disk: each fault and each image, by hand. The auditor: histories by hand that it
+//! must reject, each beside its nearest one that it must accept. The simulator: runs, and that it
+//! notices.
 
+mod audit;
 mod conformance;
 mod crashes;
 mod failed_syncs;

@@ -256,6 +256,8 @@ impl Told {
             self.ask(&ledger, &line);
         }
         kept(self.audit.check_told(self.before.expect("it was opened")));
+        kept(self.audit.search());
+        println!("{:?}", self.audit.counts());
         runtime.block_on(ledger.close()).expect("it stops");
     }
 

@@ -20,7 +20,7 @@ use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::recovery::Limits;
 use quipu_core::shard::{Ask, CallId, Config, Key, Leg, Reply, Sweep};
 use quipu_core::words::{Id, Metadata, Name, Position, Timestamp};
-use quipu_sim::audit::{Audit, Breach, Expected, Sent};
+use quipu_sim::audit::{Audit, Breach, Counts, Expected, Sent};
 
 /// A small generator: the same seed gives the same run on every machine.
 pub(crate) struct Dice(u64);
@@ -61,6 +61,8 @@ pub(crate) struct Tally {
     pub(crate) replayed: u64,
     pub(crate) transactions: u64,
     pub(crate) evictions: u64,
+    /// What the auditor has looked at.
+    pub(crate) audited: Counts,
 }
 
 const ACCOUNTS: [&str; 6] = ["a0", "a1", "a2", "a3", "a4", "a5"];
@@ -112,7 +114,7 @@ impl Run {
         Self {
             dice,
             driver: Some(driver),
-            audit: Audit::default(),
+            audit: Audit::default().hearing_all(),
             tally: Tally::default(),
             outstanding: 0,
             resident_max: 0,
@@ -247,8 +249,7 @@ impl Run {
     fn finish(&mut self) {
         self.driver().ring_mut().set_disk_full(false);
         self.drain();
-        let unanswered = self.audit.unanswered();
-        assert!(unanswered.is_empty(), "calls without an answer: {unanswered:?}");
+        kept(self.audit.all_answered());
         let idle = self.driver().shards().iter().all(|shard| shard.is_idle());
         assert!(idle, "a shard still waits for something");
         let free = self.driver().ring_mut().free();
@@ -256,6 +257,8 @@ impl Run {
         assert!(whole.contains(&free), "the ring has {free:?} free, which is not all of it");
         self.read_everything();
         self.check_state();
+        kept(self.audit.search());
+        self.tally.audited = self.audit.counts();
         let driver = self.driver();
         super::verify::is_sound(driver.log(), driver.store(), driver.registry());
         histories_are_the_log(self.driver().log());
@@ -286,7 +289,7 @@ impl Run {
         }
         let live = driver.digest().expect("a readable store");
         let replayed = driver.replayed_digest().expect("a readable log");
-        assert_eq!(live, replayed, "the store is what the log says");
+        kept(self.audit.recovered(live, live, replayed));
         lists_are_the_log(&driver.log().frames(), driver.store());
         let memory = self.dice.pick(&[0, 20_000, 256 << 20]);
         the_same_rows(driver, Limits { memory, ..Limits::default() });
@@ -320,6 +323,11 @@ impl Run {
             Ask::Restored(step) => Some(step.stream().clone()),
             Ask::Transaction(..) | Ask::Sweep(_) => None,
         };
+        let legs = match &ask {
+            Ask::Command(leg, _) => vec![leg.clone()],
+            Ask::Transaction(legs, _) => legs.clone(),
+            _ => Vec::new(),
+        };
         let key = match &ask {
             Ask::Command(leg, Some(key)) => Some((key.clone(), format!("{leg:?}"))),
             Ask::Transaction(legs, Some(key)) => Some((key.clone(), format!("{legs:?}"))),
@@ -333,7 +341,7 @@ impl Run {
         let now = self.driver().now();
         let call = self.driver().submit(ask);
         self.outstanding += 1;
-        self.audit.sent(call, Sent::new(stream, expected, key, abandoned, now));
+        self.audit.sent(call, Sent::new(stream, expected, key, abandoned, now).of(legs));
         call
     }
 
@@ -628,6 +636,7 @@ impl Tally {
         self.replayed += other.replayed;
         self.transactions += other.transactions;
         self.evictions += other.evictions;
+        self.audited += other.audited;
         for (code, count) in other.refused {
             *self.refused.entry(code).or_default() += count;
         }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use quipu_core::log::Frame;
 use quipu_core::machine::Registry;
 use quipu_core::machines::{account as accounts, drop as drops, flow as flows, ticket as tickets};
-use quipu_core::records::{Corrupt, Entries, Entry, Part, Record as _};
+use quipu_core::records::{Corrupt, Entries, Entry, Part, PartHead, Record as _};
 use quipu_core::words::{Asset, Id, Name, Position, Timestamp};
 
 pub(super) use self::account::Account;
@@ -248,6 +248,15 @@ impl<'a> Book<'a> {
             events.push(Event { stream: index, part });
         }
         Ok(Some(index))
+    }
+
+    /// The first part of each event, which is that of the stream that was addressed.
+    pub(super) fn leading(&self) -> impl Iterator<Item = (&Name, &PartHead, &'a [u8])> {
+        let mut before = Position::ZERO;
+        self.events.iter().flatten().filter_map(move |Event { stream, part }| {
+            let is_first = core::mem::replace(&mut before, part.head.position) < part.head.position;
+            is_first.then(|| (&self.streams[*stream].name, &part.head, part.payload))
+        })
     }
 
     /// Whether an event of a stream at a position is described like that; `true` where only
