@@ -11,7 +11,9 @@ use quipu_core::machines::record::{self, Record};
 use quipu_core::machines::source::{self, Source};
 use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::shard::{Ask, Key, Leg, Options, Reading, Reply, Sweep};
-use quipu_core::words::{Amount, Asset, Book, Id, Metadata, Name, Position, Signed, Timestamp};
+use quipu_core::words::{
+    Amount, Asset, Book, Id, Metadata, Name, Period, Position, Signed, Timestamp,
+};
 
 use super::plan::Crowd;
 use super::workload::{Asked, Workload};
@@ -31,8 +33,9 @@ const BULK_LEGS: u64 = 14;
 pub struct Market {
     crowd: Crowd,
     key_last: u64,
-    /// What events have made: holds, claims, withdrawals with the newest fence.
+    /// What events have made: holds, charges, claims, withdrawals with the newest fence.
     holds: VecDeque<(Name, Position)>,
+    charges: VecDeque<(Name, Position)>,
     claims: VecDeque<(Name, Position)>,
     payouts: VecDeque<(Name, Position, Position)>,
 }
@@ -68,7 +71,11 @@ impl Workload for Market {
         if random.chance(self.crowd.transactions) {
             return self.some_transaction(random, now);
         }
-        let (leg, expected) = self.some_leg(random, now);
+        let (mut leg, expected) = self.some_leg(random, now);
+        if random.one_in(40) {
+            // Somebody has read the stream, and wants it as it was.
+            leg.options.if_version = Some(made_up(random));
+        }
         let key = self.some_key(random);
         Asked { ask: Ask::Command(leg, key), expected }
     }
@@ -82,6 +89,7 @@ impl Workload for Market {
         if let Some(command) = leg.command.get::<Account>() {
             match command {
                 account::Command::Hold { .. } => remember(&mut self.holds, (stream, position)),
+                account::Command::Charge { .. } => remember(&mut self.charges, (stream, position)),
                 account::Command::Withdraw { .. } => {
                     remember(&mut self.payouts, (stream, position, Position::ZERO));
                 }
@@ -122,6 +130,7 @@ impl Market {
             crowd: crowd.clone(),
             key_last: 0,
             holds: VecDeque::new(),
+            charges: VecDeque::new(),
             claims: VecDeque::new(),
             payouts: VecDeque::new(),
         }
@@ -181,7 +190,7 @@ impl Market {
         let (who, units) = (self.who(random), 1 + random.below(20));
         let index = self.index(random);
         let few = index % self.few();
-        let (leg, text) = match random.below(46) {
+        let (leg, text) = match random.below(50) {
             0 => (leg::<Account>(&who, open()), "Opened".to_owned()),
             1..=4 => {
                 let text = format!("Deposited(Deposited {{ amount: {units},");
@@ -251,6 +260,19 @@ impl Market {
                 return (leg, Expected::Nothing);
             }
             35..=40 => self.some_payout_leg(&who, units, random),
+            41..=42 => {
+                let known = some(&self.charges, random);
+                let (stream, charge) = known.unwrap_or((name::<Account>(&who), made_up(random)));
+                let charge = Id::made(account::CHARGE_LETTER, charge);
+                let amount = random.chance(400).then(|| Amount::from(1 + random.below(4)));
+                let command = Command::of::<Account>(account::Command::Refund { charge, amount });
+                (Leg { stream, command, options: Options::default() }, "Refunded".to_owned())
+            }
+            43 => (leg::<Account>(&who, some_limits(random, now)), "Changed".to_owned()),
+            44 => {
+                let set = drop::Command::SetStock { stock: random.below(16) };
+                (leg::<Drop>(&format!("d{few}"), set), "StockSet".to_owned())
+            }
             _ => return (some_record_leg(units, random), Expected::Nothing),
         };
         (leg, Expected::event(&text))
@@ -264,7 +286,8 @@ impl Market {
         let (command, text) = if random.chance(500) {
             (account::Command::Release { hold }, "HoldReleased")
         } else {
-            (account::Command::Capture { hold, amount: None }, "HoldCaptured")
+            let amount = random.chance(200).then(|| Amount::from(1_u64));
+            (account::Command::Capture { hold, amount }, "HoldCaptured")
         };
         let command = Command::of::<Account>(command);
         (Leg { stream, command, options: Options::default() }, text.to_owned())
@@ -322,8 +345,19 @@ impl Market {
     }
 }
 
+/// Other limits of an account: a floor, a cap, what may be spent in a day, an end.
+fn some_limits(random: &mut Random, now: Timestamp) -> account::Command {
+    let floor = random.one_in(2).then(|| Signed::from(-(random.below(12) as i64)));
+    let cap = random.one_in(2).then(|| random.one_in(2).then(|| Amount::from(400_u64)));
+    let amount = Amount::from(20 + random.below(60));
+    let spend_cap = account::SpendCap { amount, period: Period::Day };
+    let spend_cap = random.one_in(2).then(|| random.one_in(2).then_some(spend_cap));
+    let expires_at = random.one_in(4).then(|| random.one_in(2).then(|| later(now, 3_000)));
+    account::Command::Change { floor, cap, spend_cap, expires_at, metadata: None }
+}
+
 fn some_flow_leg(what: &str, random: &mut Random, now: Timestamp) -> (Leg, String) {
-    let (command, text) = match random.below(9) {
+    let (command, text) = match random.below(10) {
         0 | 1 => {
             let command = flow::Command::Open {
                 asset: usd(),
@@ -343,6 +377,7 @@ fn some_flow_leg(what: &str, random: &mut Random, now: Timestamp) -> (Leg, Strin
         5 => (flow::Command::Settle, "Settled"),
         6 => (flow::Command::Withdraw { amount: None }, "Withdrawn"),
         7 => (flow::Command::TopUp { amount: Amount::from(5_u64) }, "ToppedUp"),
+        8 => (flow::Command::Cancel, "Cancelled"),
         _ => (flow::Command::Stop, "Stopped"),
     };
     (leg::<Flow>(what, command), text.to_owned())
