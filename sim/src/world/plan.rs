@@ -190,7 +190,7 @@ impl Plan {
         let lags = Lags::draw(random);
         // About how long it takes from one ask to the next.
         let pace = 1 + (think + lags.round_trip()) / clients as u64;
-        let asks = random.spread(200, 800);
+        let asks = random.spread(160, 560);
         Self {
             log: random.pick(&[
                 LogPlace::Files,
@@ -227,7 +227,7 @@ impl Plan {
                 seals: (!random.one_in(3)).then(|| pace * random.pick(&[8, 40])),
             },
             ends: Ends {
-                every: (!random.one_in(16)).then(|| pace * random.pick(&[40, 80, 160, 320])),
+                every: (!random.one_in(16)).then(|| pace * random.pick(&[30, 60, 120, 240])),
                 within: random.pick(&[200, 500, 800]),
                 far: random.pick(&[60, 120, 120, 400]),
                 power: random.pick(&[300, 600, 900]),
@@ -237,12 +237,13 @@ impl Plan {
             },
             troubles: Troubles::draw(random, pace),
             memory_max: random.pick(&[0, 4_000, 40_000, 256 << 20]),
-            calls_max: random.pick(&[8, 64, 4_096, 4_096]),
+            calls_max: random.pick(&[8, 64, 4_096, 4_096, 4_096, 4_096]),
             keys_max: random.pick(&[64, 4_096, 4_096, 4_096]),
             short_way: random.chance(700),
             room: random.pick(&[
                 (24, 400_000),
                 (200, 4 << 20),
+                (4_096, 64 << 20),
                 (4_096, 64 << 20),
                 (4_096, 64 << 20),
             ]),
