@@ -221,7 +221,7 @@ impl Plan {
             },
             lags,
             upkeep: Upkeep {
-                checkpoints: (!random.one_in(6)).then(|| pace * random.pick(&[20, 60, 60, 200])),
+                checkpoints: (!random.one_in(6)).then(|| pace * random.pick(&[30, 100, 100, 300])),
                 writing: random.spread(100, 300_000),
                 tends: pace * random.pick(&[10, 40]),
                 seals: (!random.one_in(3)).then(|| pace * random.pick(&[8, 40])),
