@@ -1,5 +1,7 @@
 //! What was asked, and what must have come of it.
 
+use core::fmt;
+
 use quipu_core::shard::{Key, Leg, Reply};
 use quipu_core::words::{Name, Position, Timestamp};
 
@@ -29,7 +31,7 @@ impl Expected {
 }
 
 /// An ask on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sent {
     /// The one stream that it is about; none for a transaction.
     pub(super) stream: Option<Name>,
@@ -67,6 +69,29 @@ impl Sent {
     #[must_use]
     pub fn of(self, legs: Vec<Leg>) -> Self {
         Self { legs, ..self }
+    }
+}
+
+/// What whoever reads a finding wants to know: findings show several asks beside each other.
+impl fmt::Debug for Sent {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.stream {
+            Some(stream) => write!(out, "{stream:?}")?,
+            None => out.write_str("several")?,
+        }
+        match (&self.expected, &*self.legs) {
+            (Expected::Read, _) => out.write_str(" read")?,
+            (_, [leg]) => write!(out, " {:?}", leg.command)?,
+            (Expected::Event(text, _), []) => write!(out, " for {text:?}")?,
+            (_, legs) => {
+                let commands = legs.iter().map(|leg| (&leg.stream, &leg.command));
+                out.debug_list().entries(commands).finish()?;
+            }
+        }
+        if let Some((key, _)) = &self.key {
+            write!(out, " under {key:?}")?;
+        }
+        write!(out, " (asked as {} at {}, knowing {})", self.tick, self.now, self.acked)
     }
 }
 

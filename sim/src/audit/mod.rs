@@ -12,9 +12,10 @@
 //!
 //! 1. When an answer leaves: liveness (it is the only one), durability, replay, linearizability
 //!    (its time).
-//! 2. What the log says by itself, in the order of positions. Within one entry: durability (it
-//!    can be read, and follows what is before it), double spend, linearizability (its time),
-//!    conservation.
+//! 2. What the log says by itself, in the order of positions. Of each entry: durability (it can be
+//!    read, and follows what is before it), double spend of its key; then of each part what should
+//!    have ended before it (linearizability), double spend, conservation of its own balance, and
+//!    its time (linearizability); last conservation of all.
 //! 3. The answers against the account: durability and double spend for all of them, then what
 //!    each shows and the order of each stream (linearizability), then what several streams show
 //!    together (atomicity). At last, where the auditor [hears all](Audit::hearing_all), whether

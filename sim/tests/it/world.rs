@@ -8,7 +8,7 @@ use quipu_core::shard::{Ask, Reply};
 use quipu_core::words::{Name, Timestamp};
 use quipu_sim::Random;
 use quipu_sim::world::{
-    self, Asked, Crowd, End, Failing, Happened, Market, Model, Plan, Site, Tally, Workload,
+    self, Asked, Crowd, End, Failing, Happened, LogPlace, Market, Model, Plan, Site, Tally, Workload,
 };
 
 /// The run of a seed, with a plan that was changed.
@@ -36,8 +36,9 @@ fn seeds_keep_every_promise_and_meet_most_troubles() {
         assert_eq!(end.breach, None, "seed {seed}");
         tally.merge(&end.tally);
     }
-    assert!(tally.ends >= 5 * tally.seeds, "{tally:?}");
-    assert!(tally.operations >= 250 * tally.seeds, "{tally:?}");
+    // Of many seeds half as much again.
+    assert!(tally.ends >= 3 * tally.seeds, "{tally:?}");
+    assert!(tally.operations >= 200 * tally.seeds, "{tally:?}");
     assert!(tally.sites.missing().len() < 6, "{:?}", tally.sites.missing());
 }
 
@@ -82,7 +83,8 @@ fn a_run_without_troubles_has_none() {
 fn a_disk_that_lies_about_the_log_is_found_out() {
     let noticed = (0..12).filter(|seed| {
         let lie = |plan: &mut Plan| {
-            plan.troubles.faults = vec![(Failing::Stale, 4, Some("log"))];
+            plan.log = LogPlace::Files;
+            plan.troubles.faults = vec![(Failing::Stale, 2, Some("log"))];
             plan.ends.every = Some(20 * plan.habits.think);
             plan.ends.power = 1_000;
         };
@@ -168,4 +170,44 @@ fn a_model_of_ones_own_is_asked() {
         breach.is_some_and(|breach| breach.check == "model")
     });
     assert!(objects.count() >= 4);
+}
+
+#[test]
+fn plans_have_each_trouble_on_or_off() {
+    let plans: Vec<Plan> = (0..400).map(|seed| Plan::draw(&mut Random::new(seed))).collect();
+    let is_with: [(&str, fn(&Plan) -> bool); 12] = [
+        ("ends", |plan| plan.ends.every.is_some()),
+        ("ends within openings", |plan| plan.ends.openings > 0),
+        ("takeovers", |plan| plan.ends.takeovers > 0),
+        ("stops", |plan| plan.ends.stops > 0),
+        ("faults", |plan| !plan.troubles.faults.is_empty()),
+        ("jumps", |plan| plan.troubles.jumps.is_some()),
+        ("a full disk", |plan| plan.troubles.full.is_some()),
+        ("intruders", |plan| plan.troubles.intruders.is_some()),
+        ("lies", |plan| plan.troubles.lies),
+        ("checkpoints", |plan| plan.upkeep.checkpoints.is_some()),
+        ("seals", |plan| plan.upkeep.seals.is_some()),
+        ("large values", |plan| plan.crowd.is_bulky),
+    ];
+    for (name, is_with) in is_with {
+        let count = plans.iter().filter(|plan| is_with(plan)).count();
+        assert!((1..400).contains(&count), "{name}: {count} of 400");
+    }
+    for failing in [
+        Failing::Sync,
+        Failing::SyncDir,
+        Failing::Write,
+        Failing::Short,
+        Failing::Read,
+        Failing::Name,
+        Failing::Space,
+        Failing::Misdirected,
+        Failing::Stale,
+    ] {
+        let has = |plan: &&Plan| plan.troubles.faults.iter().any(|(one, ..)| *one == failing);
+        assert!(plans.iter().any(|plan| has(&plan)), "{failing:?}");
+    }
+    for shards in [1, 2, 8] {
+        assert!(plans.iter().any(|plan| plan.shards == shards), "{shards} shards");
+    }
 }

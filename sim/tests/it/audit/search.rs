@@ -1,7 +1,7 @@
 //! An order of each stream, without a look at any version.
 
 use quipu_core::machines::account::{self, Account};
-use quipu_core::machines::drop::Drop;
+use quipu_core::machines::drop::{self, Drop};
 use quipu_core::machines::record::Record;
 use quipu_core::machines::ticket::Ticket;
 use quipu_core::shard::Reply;
@@ -275,6 +275,60 @@ fn the_last_unit_is_taken_once() {
     accepted(|story| tell(story, 4));
     rejected(Check::Linearizability, |story| tell(story, 3));
     rejected(Check::Linearizability, |story| tell(story, 5));
+}
+
+#[test]
+fn no_order_gives_more_units_than_there_are() {
+    let tell = |story: &mut Story, stock: u64| {
+        story.asks(ask::<Drop>("d", create(stock), "Created"), done(1))?;
+        story.asks(ask::<Drop>("d", take("ann", 2), "Claimed"), done(2))?;
+        story.asks(ask::<Drop>("d", take("bo", 2), "Claimed"), done(3))?;
+        story.audit.search()
+    };
+    accepted(|story| tell(story, 4));
+    rejected(Check::Linearizability, |story| tell(story, 3));
+}
+
+#[test]
+fn no_order_gives_a_claimant_more_than_the_limit() {
+    let tell = |story: &mut Story, limit: u32, left: u64| {
+        let create = create_with(9, Some(limit), None);
+        story.asks(ask::<Drop>("d", create, "Created"), done(1))?;
+        story.asks(ask::<Drop>("d", take("ann", 2), "Claimed"), done(2))?;
+        let at_limit = refused(2, Code::ClaimLimitReached, Fact::Remaining(left));
+        story.asks(ask::<Drop>("d", take("ann", 2), "Claimed"), at_limit)?;
+        story.asks(ask::<Drop>("d", take("bo", 2), "Claimed"), done(3))?;
+        story.audit.search()
+    };
+    accepted(|story| tell(story, 3, 1));
+    rejected(Check::Linearizability, |story| tell(story, 1, 1));
+    rejected(Check::Linearizability, |story| tell(story, 3, 2));
+}
+
+#[test]
+fn what_a_unit_costs_leaves_its_buyer_and_reaches_its_seller() {
+    let tell = |story: &mut Story, [buyer, seller]: [i64; 2], is_released: bool| {
+        opens(story, "a")?;
+        opens(story, "b")?;
+        pays(story, "a", 10)?;
+        let create = create_with(9, None, Some((3, "b")));
+        story.asks(ask::<Drop>("d", create, "Created"), done(4))?;
+        let (claimant, pay_from) = (id("ann"), Some(id("a")));
+        let buy = drop::Command::Claim { claimant, quantity: 2, pay_from };
+        story.asks(ask::<Drop>("d", buy, "Claimed"), done(5))?;
+        if is_released {
+            let back = drop::Command::Release { claim: Drop::claim_id(at(5)) };
+            story.asks(ask::<Drop>("d", back, "Released"), done(6))?;
+        }
+        reads(story, "a", buyer, 0)?;
+        reads(story, "b", seller, 0)?;
+        story.audit.search()
+    };
+    accepted(|story| tell(story, [4, 6], false));
+    accepted(|story| tell(story, [10, 0], true));
+    rejected(Check::Linearizability, |story| tell(story, [10, 6], false));
+    rejected(Check::Linearizability, |story| tell(story, [4, 0], false));
+    rejected(Check::Linearizability, |story| tell(story, [4, 6], true));
 }
 
 #[test]

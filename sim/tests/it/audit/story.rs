@@ -395,13 +395,23 @@ pub(super) fn claim(who: &str) -> ticket::Command {
 }
 
 pub(super) fn create(stock: u64) -> drop::Command {
+    create_with(stock, None, None)
+}
+
+/// With a limit for each claimant, and what a unit costs and who is paid.
+pub(super) fn create_with(
+    stock: u64,
+    per_claimant: Option<u32>,
+    sale: Option<(u64, &str)>,
+) -> drop::Command {
+    let price = sale.map(|(price, _)| drop::Price { amount: units(price), asset: usd() });
     drop::Command::Create {
         stock,
-        per_claimant: None,
+        per_claimant,
         opens_at: None,
         closes_at: None,
-        price: None,
-        seller: None,
+        price,
+        seller: sale.map(|(_, seller)| id(seller)),
         metadata: Metadata::default(),
     }
 }
