@@ -8,7 +8,8 @@ use quipu_core::shard::{Ask, Reply};
 use quipu_core::words::{Name, Timestamp};
 use quipu_sim::Random;
 use quipu_sim::world::{
-    self, Asked, Crowd, End, Failing, Happened, LogPlace, Market, Model, Plan, Site, Tally, Workload,
+    self, Asked, Crowd, End, Failing, Happened, LogPlace, Market, Model, Plan, Site, Tally,
+    Workload,
 };
 
 /// The run of a seed, with a plan that was changed.
@@ -174,8 +175,9 @@ fn a_model_of_ones_own_is_asked() {
 
 #[test]
 fn plans_have_each_trouble_on_or_off() {
+    type IsWith = fn(&Plan) -> bool;
     let plans: Vec<Plan> = (0..400).map(|seed| Plan::draw(&mut Random::new(seed))).collect();
-    let is_with: [(&str, fn(&Plan) -> bool); 12] = [
+    let is_with: [(&str, IsWith); 12] = [
         ("ends", |plan| plan.ends.every.is_some()),
         ("ends within openings", |plan| plan.ends.openings > 0),
         ("takeovers", |plan| plan.ends.takeovers > 0),
