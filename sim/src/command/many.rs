@@ -20,11 +20,11 @@ const ALL_SITES: u64 = 1_000;
 const BREACHES_MAX: usize = 10;
 
 /// What a soak reaches.
-const SOAK: Goal = Goal { seeds: 1_000_000, ends: 5_000_000, operations: 500_000_000 };
+const SOAK: Goal = Goal { seeds: 1_000_000, crashes: 5_000_000, operations: 500_000_000 };
 
 struct Goal {
     seeds: u64,
-    ends: u64,
+    crashes: u64,
     operations: u64,
 }
 
@@ -121,7 +121,7 @@ impl Runs {
         let tally = &found.tally;
         let is_reached = self.goal.as_ref().is_some_and(|goal| {
             tally.seeds >= goal.seeds
-                && tally.ends >= goal.ends
+                && tally.crashes() >= goal.crashes
                 && tally.operations >= goal.operations
         });
         is_reached || found.breaches.len() >= BREACHES_MAX || self.is_over.load(Ordering::Relaxed)

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Run this seed alone, and tell everything that happens.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "from", "minutes", "soak"])]
     seed: Option<u64>,
-    /// Run seeds until 1,000,000 of them, 5,000,000 ends of processes and 500,000,000 operations
+    /// Run seeds until 1,000,000 of them, 5,000,000 crashes and 500,000,000 operations
     /// are reached.
     #[arg(long, conflicts_with = "seeds")]
     soak: bool,

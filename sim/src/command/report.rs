@@ -10,18 +10,22 @@ use super::many::Found;
 
 /// A line while it goes on.
 pub(super) fn progress(found: &Found, lasted: Duration) -> String {
-    let Tally { seeds, ends, operations, .. } = &found.tally;
+    let Tally { seeds, operations, .. } = &found.tally;
+    let crashes = found.tally.crashes();
     let breaches = found.breaches.len();
     let seconds = lasted.as_secs();
-    format!("{seconds} s: {seeds} seeds, {ends} ends, {operations} operations, {breaches} breaches")
+    format!(
+        "{seconds} s: {seeds} seeds, {crashes} crashes, {operations} operations, {breaches} breaches"
+    )
 }
 
 /// One run in a line.
 pub(super) fn in_short(tally: &Tally) -> String {
-    let Tally { ends, power, asks, operations, refused, steps, events, micros, .. } = tally;
+    let Tally { power, asks, operations, refused, steps, events, micros, .. } = tally;
+    let crashes = tally.crashes();
     let seconds = micros / 1_000_000;
     format!(
-        "{seconds} s of virtual time, {ends} ends ({power} by power), {asks} asks, {operations} \
+        "{seconds} s of virtual time, {crashes} crashes ({power} by power loss), {asks} asks, {operations} \
          answers ({refused} refusals), {steps} steps, {events} events"
     )
 }
@@ -81,7 +85,7 @@ pub(super) fn json_of_one(seed: u64, end: &End, is_same: bool) -> Value {
         "seed": seed,
         "hash": format!("{:016x}", end.hash),
         "is_deterministic": is_same,
-        "ends": end.tally.ends,
+        "crashes": end.tally.crashes(),
         "operations": end.tally.operations,
         "sites": sites_of(&end.tally),
         "breach": breach.map(|breach| json!({ "check": breach.check, "what": breach.what })),
@@ -98,7 +102,7 @@ fn rows(found: &Found) -> Vec<(&'static str, u64)> {
     vec![
         ("seeds", tally.seeds),
         ("run twice with one hash", found.twice),
-        ("crash and recover cycles", tally.ends),
+        ("crash and recover cycles", tally.crashes()),
         ("of them by power loss", tally.power),
         ("openings checked", tally.openings),
         ("asks", tally.asks),

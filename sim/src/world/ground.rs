@@ -111,7 +111,7 @@ pub(super) struct Ground {
     pub(super) is_new: bool,
     /// What was durable when it was opened.
     pub(super) found_at: Position,
-    /// Which steps there are was last seen at this one.
+    /// Whether it was noted that its log has failed.
     pub(super) latched: bool,
 }
 

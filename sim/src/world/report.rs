@@ -1,7 +1,7 @@
 //! What came of runs.
 
 use super::breach::Breach;
-use super::sites::Sites;
+use super::sites::{Site, Sites};
 use crate::audit::Counts;
 
 /// How a run ended.
@@ -22,7 +22,7 @@ pub struct Tally {
     pub seeds: u64,
     /// Processes that ended, and whose ledger was opened again.
     pub ends: u64,
-    /// Of these, those that power loss has ended.
+    /// Power losses, also those while a ledger was opened.
     pub power: u64,
     /// Openings that came to their end.
     pub openings: u64,
@@ -49,6 +49,13 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Crashes, each with the recovery behind it: power that was lost and processes that were
+    /// killed, also while they opened the ledger. Those that were stopped do not count.
+    #[must_use]
+    pub fn crashes(&self) -> u64 {
+        self.power + self.sites.count(Site::Killed)
+    }
+
     /// Counts another run.
     pub fn merge(&mut self, other: &Self) {
         let Self { seeds, ends, power, openings, asks, operations, refused, failed, .. } = other;
