@@ -91,6 +91,12 @@ pub struct MemoryRing {
     next: Position,
     slots: u64,
     bytes: u64,
+    /// How much is set aside.
+    drawn: u64,
+    /// What the log has room for, where anybody says; and whether the disk gives no more.
+    room: (u64, bool),
+    /// What an entry takes, where a log says.
+    rule: fn(usize) -> u64,
     disk_full: bool,
 }
 
@@ -98,7 +104,19 @@ impl MemoryRing {
     /// A ring whose next position is this, with room for that many slots and bytes.
     #[must_use]
     pub fn new(next: Position, slots: u64, bytes: u64) -> Self {
-        Self { next, slots, bytes, disk_full: false }
+        let rule = |entry_len| FRAMED_BYTES + entry_len as u64;
+        Self { next, slots, bytes, drawn: 0, room: (u64::MAX, false), rule, disk_full: false }
+    }
+
+    /// Counts what an entry takes as a log does.
+    pub fn follow(&mut self, rule: fn(usize) -> u64) {
+        self.rule = rule;
+    }
+
+    /// Says how much the log has room for, what is set aside included, and whether the disk gives
+    /// no more than that.
+    pub fn set_room(&mut self, room: u64, full: bool) {
+        self.room = (room, full);
     }
 
     /// The position that the next event will take.
@@ -107,7 +125,7 @@ impl MemoryRing {
         self.next
     }
 
-    /// Says whether the disk can give another segment.
+    /// Says whether the disk can give another segment: where it cannot, nothing is admitted.
     pub fn set_disk_full(&mut self, full: bool) {
         self.disk_full = full;
     }
@@ -121,7 +139,7 @@ impl MemoryRing {
 
 impl Ring for MemoryRing {
     fn room_of(&self, entry_len: usize) -> u64 {
-        FRAMED_BYTES + entry_len as u64
+        (self.rule)(entry_len)
     }
 
     fn reserve(&mut self, slots: u64, bytes: u64) -> Result<(), Fault> {
@@ -131,14 +149,20 @@ impl Ring for MemoryRing {
         if slots > self.slots || bytes > self.bytes {
             return Err(Fault::Overloaded);
         }
+        let (room, is_full) = self.room;
+        if self.drawn + bytes > room {
+            return Err(if is_full { Fault::DiskFull } else { Fault::Overloaded });
+        }
         self.slots -= slots;
         self.bytes -= bytes;
+        self.drawn += bytes;
         Ok(())
     }
 
     fn release(&mut self, slots: u64, bytes: u64) {
         self.slots += slots;
         self.bytes += bytes;
+        self.drawn -= bytes;
     }
 
     fn take(&mut self, slots: u64) -> Position {

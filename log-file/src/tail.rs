@@ -13,7 +13,7 @@ use quipu_core::log::{Anchor, Frame, LogError};
 use quipu_core::words::{Epoch, Position, Timestamp};
 
 use crate::footer::{Footer, Index};
-use crate::layout::{FrameHeader, HEADER_LEN, LogId, SECTOR, segment_name};
+use crate::layout::{FrameHeader, LogId, SECTOR, segment_name};
 use crate::segment::{Found, Segment, Window, damaged};
 
 /// The end of a log as its files show it.
@@ -252,13 +252,16 @@ fn proof_behind<F: File>(
 ) -> Result<bool, LogError> {
     let mut offset = from;
     while offset < end {
-        let bytes = window.get(segment, offset, HEADER_LEN, end, Window::AHEAD)?;
-        let header =
-            bytes.first_chunk().and_then(|bytes| FrameHeader::decode(bytes, segment.seed, offset));
-        if header.is_some_and(|header| header.proves >= number) {
-            return Ok(true);
+        let bytes = window.get(segment, offset, Window::AHEAD, end, Window::AHEAD)?;
+        let sectors = (offset..).step_by(SECTOR).zip(bytes.chunks(SECTOR));
+        for (at, sector) in sectors {
+            let front = sector.first_chunk();
+            let header = front.and_then(|front| FrameHeader::decode(front, segment.seed, at));
+            if header.is_some_and(|header| header.proves >= number) {
+                return Ok(true);
+            }
         }
-        offset += SECTOR as u64;
+        offset += bytes.len() as u64;
     }
     Ok(false)
 }

@@ -25,6 +25,34 @@ impl Random {
         (wide >> 64) as u64
     }
 
+    /// True so many times in a thousand, in the long run.
+    pub fn chance(&mut self, per_mille: u64) -> bool {
+        self.below(1_000) < per_mille
+    }
+
+    /// One of these.
+    ///
+    /// # Panics
+    ///
+    /// Where there are none.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+
+    /// A number from `low` up to `high`, each power of two as likely as another.
+    pub fn spread(&mut self, low: u64, high: u64) -> u64 {
+        let [low, high] = [low.max(1), high.max(low).max(1)];
+        let powers = u64::from(high.ilog2() - low.ilog2()) + 1;
+        let base = low << self.below(powers);
+        (base + self.below(base)).clamp(low, high)
+    }
+
+    /// Another row, which goes its own way from here on.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self(self.draw())
+    }
+
     /// True once in `count` draws, in the long run; never for 0.
     pub fn one_in(&mut self, count: u64) -> bool {
         let drawn = self.below(count);

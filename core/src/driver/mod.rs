@@ -1,7 +1,7 @@
 //! A whole ledger on one thread: shards, ring, committer, a log and a store, step by step, in
 //! any order that a test or a seed wants, with crash and reopen.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::batch::{MemoryRing, Ring};
 use crate::commit::{Committer, Published};
@@ -9,8 +9,11 @@ use crate::digest::digest;
 use crate::log::{Finish, Frame, Log, LogError, MemoryLog, Settle};
 use crate::machine::Registry;
 use crate::recovery::{Limits, Notes, Noting, RecoveryError, recover};
-use crate::shard::{Ask, CallId, Config, Effect, Leg, Load, Message, Reply, Shard, find};
-use crate::store::{MemoryStore, Store, StoreError};
+use crate::shard::{
+    Ask, BUCKET_MS, CallId, Config, Effect, KEY_LIFE_MS, Leg, Load, Message, Reply, Shard,
+    bucket_of, find,
+};
+use crate::store::{Checkpoint, MemoryStore, Store, StoreError};
 use crate::words::{Epoch, Fault, Position, Timestamp};
 
 /// How a driven ledger is made.
@@ -69,13 +72,13 @@ const NOTED_AT_ONCE: usize = 4_096;
 /// The rows of one step among others: few, so that a test sees many.
 const NOTED_IN_A_STEP: usize = 3;
 
-/// One thing that can happen next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// One thing that can happen next. It is the same one for as long as it can.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Move {
     /// The oldest message from one shard to another arrives.
     Deliver(usize, usize),
-    /// The store answers one of the questions under way.
-    Answer(usize),
+    /// The store answers one of the questions under way, which are numbered as they are asked.
+    Answer(u64),
     /// A shard ends its tick and hands its batch to the committer.
     Flush(usize),
     /// The committer makes a frame and begins to append it.
@@ -99,13 +102,17 @@ pub struct Driver<L: Log = MemoryLog, S: Store = MemoryStore> {
     setup: Setup,
     shards: Vec<Shard>,
     ring: MemoryRing,
+    follows_room: bool,
+    /// Whether the disk had no room when the log was last tended.
+    is_full: bool,
     committer: Committer,
     log: L,
     /// Ends the append under way, where a log does not end it by itself.
     settle: fn(&mut L, Finish, bool),
     appending: bool,
     store: S,
-    loads: Vec<(usize, Load)>,
+    loads: BTreeMap<u64, (usize, Load)>,
+    load_last: u64,
     messages: Vec<Vec<VecDeque<Message>>>,
     publishing: Vec<Option<Published>>,
     noting: Option<Noting>,
@@ -170,6 +177,20 @@ impl<L: Log, S: Store> Driver<L, S> {
         Self::over(setup, log, |_, _, _| {}, store, now)
     }
 
+    /// Admits from here on only what the log has room for, as the log counts it. Whoever drives
+    /// it [tends](Self::tend) the log.
+    pub fn admit_by_room(&mut self) {
+        self.follows_room = true;
+        self.ring.follow(self.log.room_rule());
+        self.show_room();
+    }
+
+    /// Calls are numbered behind this one: whoever drives one ledger after another tells the
+    /// answers of one from those of the other.
+    pub fn number_calls_from(&mut self, last: CallId) {
+        self.call_last = last.0;
+    }
+
     fn over(
         setup: Setup,
         mut log: L,
@@ -190,12 +211,15 @@ impl<L: Log, S: Store> Driver<L, S> {
         let mut driver = Self {
             shards,
             ring,
+            follows_room: false,
+            is_full: false,
             committer,
             log,
             settle,
             appending: false,
             store,
-            loads: Vec::new(),
+            loads: BTreeMap::new(),
+            load_last: 0,
             messages: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
             publishing: vec![None; count],
             noting: Some(Noting::new(count, durable)).filter(|_| setup.filters != Filters::Never),
@@ -270,7 +294,7 @@ impl<L: Log, S: Store> Driver<L, S> {
                 }
             }
         }
-        moves.extend((0..self.loads.len()).map(Move::Answer));
+        moves.extend(self.loads.keys().copied().map(Move::Answer));
         moves.extend((0..count).filter(|&shard| self.shards[shard].has_batch()).map(Move::Flush));
         if self.committer.under_way() == 0 && self.committer.can_gather() && !self.failed {
             moves.push(Move::Append);
@@ -300,11 +324,8 @@ impl<L: Log, S: Store> Driver<L, S> {
                     self.with(to, |shard, ring, out| shard.receive(from, message, now, ring, out));
                 }
             }
-            Move::Answer(index) => {
-                if index >= self.loads.len() {
-                    return;
-                }
-                let (shard, load) = self.loads.remove(index);
+            Move::Answer(number) => {
+                let Some((shard, load)) = self.loads.remove(&number) else { return };
                 let found = find(&self.store, &load.what);
                 let ticket = load.ticket;
                 self.with(shard, |shard, ring, out| shard.loaded(ticket, found, now, ring, out));
@@ -368,14 +389,22 @@ impl<L: Log, S: Store> Driver<L, S> {
     /// Says on the log that everything is durable, once nothing is left to append: what an idle
     /// ledger does, and one that is stopped.
     pub fn seal(&mut self) {
-        if let Some(frame) = self.committer.seal(self.now) {
-            self.append_frame(frame);
+        if self.begin_seal() {
             self.run();
         }
     }
 
+    /// Begins to say so, where there is nothing to append. Says whether it had to be said.
+    pub fn begin_seal(&mut self) -> bool {
+        let Some(frame) = self.committer.seal(self.now) else { return false };
+        self.append_frame(frame);
+        true
+    }
+
     fn append_frame(&mut self, frame: Frame) {
-        match self.log.append(frame) {
+        let appended = self.log.append(frame);
+        self.show_room();
+        match appended {
             Ok(()) => {
                 self.appending = true;
                 if mutant!(WatermarkEarly) {
@@ -406,6 +435,7 @@ impl<L: Log, S: Store> Driver<L, S> {
             let applied = self.store.apply(&mut rows, through);
             drop(rows);
             self.ring.release(committed.slots, committed.reserved);
+            self.show_room();
             if applied.is_err() {
                 return self.latch();
             }
@@ -422,6 +452,37 @@ impl<L: Log, S: Store> Driver<L, S> {
         }
         self.messages.iter_mut().flatten().for_each(VecDeque::clear);
         self.loads.clear();
+    }
+
+    /// Makes a bit of room on the log ahead of need, and says whether there is more to do. Where
+    /// the disk has none, asks that need it are told so until there is; any other failure is
+    /// final.
+    pub fn tend(&mut self) -> Result<bool, LogError> {
+        let tended = self.log.tend();
+        self.is_full = matches!(tended, Err(LogError::Full(_)));
+        if tended.is_err() && !self.is_full && !self.failed {
+            self.latch();
+        }
+        self.show_room();
+        tended
+    }
+
+    /// Removes the rows of keys that are too old to count, as the committer of an engine does
+    /// before it freezes the store.
+    pub fn drop_old_keys(&mut self) -> Result<(), StoreError> {
+        let at = self.durable().now_limit.ms().saturating_sub(KEY_LIFE_MS + BUCKET_MS);
+        self.store.drop_keys_before(bucket_of(Timestamp::from_ms(at)))
+    }
+
+    /// Sets aside what the store's next checkpoint writes, whenever that is run.
+    pub fn freeze(&mut self) -> Result<Checkpoint, StoreError> {
+        self.store.freeze()
+    }
+
+    fn show_room(&mut self) {
+        if self.follows_room {
+            self.ring.set_room(self.log.room(), self.is_full);
+        }
     }
 
     /// The store's checkpoint.
@@ -511,7 +572,10 @@ impl<L: Log, S: Store> Driver<L, S> {
         act(&mut self.shards[index], &mut self.ring, &mut out);
         for effect in out {
             match effect {
-                Effect::Load(load) => self.loads.push((index, load)),
+                Effect::Load(load) => {
+                    self.load_last += 1;
+                    self.loads.insert(self.load_last, (index, load));
+                }
                 Effect::Reply(call, reply) => self.replies.push_back((call, reply)),
                 Effect::Send(to, message) => self.messages[index][to].push_back(message),
             }

@@ -162,6 +162,26 @@ impl SimDisk {
         self.state().lose_power();
     }
 
+    /// Whether there is power, and the process that has this disk in its hands still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let state = self.state();
+        state.power == Power::On && state.life == self.life
+    }
+
+    /// The process ends at this operation, as by [`reopen`](Self::reopen): it is not done, and it
+    /// and everything after it fails for whoever has this disk in its hands. If it has gone by,
+    /// the next one is it.
+    pub fn end_process_at(&self, operation: u64) {
+        self.state().end_at = Some(operation);
+    }
+
+    /// Neither power nor the process ends at any operation that was named before.
+    pub fn live_on(&self) {
+        let mut state = self.state();
+        (state.die_at, state.end_at) = (None, None);
+    }
+
     /// How many operations have begun, without reads. The next one's number is one more.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -282,6 +302,10 @@ impl SimDisk {
             drop(state);
             hook(self, &operation);
             state = self.alive(path)?;
+        }
+        if state.ends_process(&operation) {
+            state.end_process();
+            return Err(failed(path, "its process has ended"));
         }
         if state.is_last(&operation) {
             state.power = Power::Going;

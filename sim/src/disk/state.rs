@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) life: u64,
     pub(super) power: Power,
     pub(super) die_at: Option<u64>,
+    /// The process ends at this operation.
+    pub(super) end_at: Option<u64>,
     pub(super) operations: u64,
     pub(super) reads: u64,
     /// What each file was last called.
@@ -64,6 +66,16 @@ impl State {
     pub(super) fn is_last(&self, at: &Operation<'_>) -> bool {
         let is_counted = !matches!(at.act, Act::Read { .. });
         is_counted && self.die_at.is_some_and(|last| last <= at.number)
+    }
+
+    /// Whether the process ends at this operation. It does so once.
+    pub(super) fn ends_process(&mut self, at: &Operation<'_>) -> bool {
+        let is_counted = !matches!(at.act, Act::Read { .. });
+        let ends = is_counted && self.end_at.is_some_and(|last| last <= at.number);
+        if ends {
+            self.end_at = None;
+        }
+        ends
     }
 
     pub(super) fn lose_power(&mut self) {

@@ -1,6 +1,6 @@
 //! The simulated disk: each fault and each image, by hand. The auditor: histories by hand that it
-//! must reject, each beside its nearest one that it must accept. And what is shown of whole
-//! ledgers with both.
+//! must reject, each beside its nearest one that it must accept. The simulator: its modes, and that
+//! it notices.
 
 mod audit;
 mod conformance;
@@ -12,6 +12,7 @@ mod flips;
 mod hook;
 mod lies;
 mod torn;
+mod world;
 
 use std::path::Path;
 

@@ -93,7 +93,7 @@ impl Hall {
     }
 
     /// What happened. It must have been possible.
-    fn follow(&mut self, event: &Seating, at: Timestamp) {
+    pub(crate) fn follow(&mut self, event: &Seating, at: Timestamp) {
         let is_over = |until: &Option<Timestamp>| until.is_some_and(|until| until <= at);
         let late = self.seats.iter().find(|(_, (_, until))| is_over(until));
         let is_time = matches!(event, Seating::Lapsed(_));

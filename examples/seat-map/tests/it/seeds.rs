@@ -322,7 +322,7 @@ fn done(reply: Reply) -> Outcome {
     }
 }
 
-fn answered(leg: &Leg, reply: &Reply) -> Option<Answered> {
+pub(crate) fn answered(leg: &Leg, reply: &Reply) -> Option<Answered> {
     let (at, version, came) = match reply {
         Reply::Done(done) => (done.at, done.version, Ok(done.changed)),
         Reply::Refused(refused) => (refused.at, refused.version, Err(refused.refusal.code)),
