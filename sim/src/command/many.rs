@@ -1,6 +1,5 @@
 //! Many seeds on as many threads as there are cores.
 
-use std::io::{IsTerminal as _, Write as _, stderr};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use quipu_sim::world::{self, Breach, Tally};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::progress::Progress;
 use super::{Arguments, report};
 
 /// One in so many seeds is run twice, and must do the same.
@@ -52,8 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     // A panic ends one run, which says so; and the store catches those of its file.
     std::panic::set_hook(Box::new(|_| {}));
     let begun = Instant::now();
-    let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
-    let threads = arguments.threads.unwrap_or(cores);
+    let threads = arguments.threads();
     let minutes =
         |minutes: f64| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(Duration::MAX);
     let runs = Runs {
@@ -66,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| runs.work())).collect();
-        runs.watch(begun, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
+        runs.watch(|| workers.iter().all(thread::ScopedJoinHandle::is_finished));
     });
     let found = runs.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let missing = match found.tally.seeds {
@@ -132,25 +131,14 @@ impl Runs {
     }
 
     /// Says how far it is, until all is over.
-    fn watch(&self, begun: Instant, is_finished: impl Fn() -> bool) {
-        let is_seen = stderr().is_terminal();
-        let every = if is_seen { Duration::from_millis(500) } else { Duration::from_secs(20) };
-        let mut said = begun;
+    fn watch(&self, is_finished: impl Fn() -> bool) {
+        let mut progress = Progress::new();
         while !is_finished() {
             thread::sleep(Duration::from_millis(20));
             if self.until.is_some_and(|until| Instant::now() >= until) {
                 self.is_over.store(true, Ordering::Relaxed);
             }
-            if said.elapsed() >= every {
-                said = Instant::now();
-                let line = report::progress(&self.found(), begun.elapsed());
-                let end = if is_seen { "\r" } else { "\n" };
-                // Nobody is harmed where it cannot be said.
-                let _ = write!(stderr(), "{line}{end}").and_then(|()| stderr().flush());
-            }
-        }
-        if is_seen {
-            let _ = writeln!(stderr());
+            progress.say(|| report::progress(&self.found()));
         }
     }
 }

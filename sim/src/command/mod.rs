@@ -1,12 +1,20 @@
 //! What can be asked of the simulator from a terminal.
 
+mod exhaustive;
+mod flips;
 mod many;
 mod one;
+mod progress;
 mod report;
 
+use std::fmt::Display;
 use std::process::ExitCode;
+use std::thread;
 
 use clap::Parser;
+use quipu_sim::exhaustive::Case;
+use quipu_sim::flips::Flip;
+use serde_json::{Value, json};
 
 /// Whole ledgers over a disk that fails on purpose: one seed is one run.
 #[derive(Parser, Clone, Debug)]
@@ -24,11 +32,24 @@ pub(crate) struct Arguments {
     /// Run this seed alone, and tell everything that happens.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "from", "minutes", "soak"])]
     seed: Option<u64>,
-    /// Run seeds until 1,000,000 of them, 5,000,000 crashes and 500,000,000 operations
-    /// are reached.
+    /// Crash every small workload at every operation of the disk, and again at every one of each
+    /// recovery.
+    #[arg(long, conflicts_with_all = ["seeds", "from", "minutes", "seed", "flips"])]
+    exhaustive: bool,
+    /// Look at this crash of a small workload again, as a failure has told it.
+    #[arg(long, value_name = "CASE", requires = "exhaustive", conflicts_with = "soak")]
+    case: Option<Case>,
+    /// Turn over single bits of everything that an answer rests on.
+    #[arg(long, conflicts_with_all = ["seeds", "from", "minutes", "seed"])]
+    flips: bool,
+    /// Look at this bit again, as a failure has told it.
+    #[arg(long, value_name = "FILE:OFFSET:BIT", requires = "flips", conflicts_with = "soak")]
+    flip: Option<Flip>,
+    /// Look for long: at seeds until 1,000,000 of them, 5,000,000 crashes and 500,000,000
+    /// operations are reached, at workloads of five asks, or at 1,000,000 bits.
     #[arg(long, conflicts_with = "seeds")]
     soak: bool,
-    /// How many threads run seeds [default: as many as there are cores].
+    /// How many threads are at work [default: as many as there are cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_024))]
     threads: Option<u64>,
     /// Print a JSON object.
@@ -50,6 +71,8 @@ struct Mode {
 
 /// The first that is wanted is the one.
 const MODES: &[Mode] = &[
+    Mode { is_wanted: |arguments| arguments.exhaustive, run: exhaustive::run },
+    Mode { is_wanted: |arguments| arguments.flips, run: flips::run },
     Mode { is_wanted: |arguments| arguments.seed.is_some(), run: one::run },
     Mode { is_wanted: |_| true, run: many::run },
 ];
@@ -58,4 +81,30 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let mode = MODES.iter().find(|mode| (mode.is_wanted)(&arguments));
     (mode.expect("the last one is always wanted").run)(&arguments)
+}
+
+impl Arguments {
+    fn threads(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, |threads| threads as usize)
+    }
+}
+
+/// Tells what came of it, in words or as JSON.
+fn conclude<T, E: Display>(
+    is_json: bool,
+    came: Result<T, E>,
+    in_words: impl FnOnce(&T) -> String,
+    as_json: impl FnOnce(&T) -> Value,
+) -> ExitCode {
+    let (told, code) = match &came {
+        Ok(report) if is_json => (format!("{:#}", as_json(report)), ExitCode::SUCCESS),
+        Ok(report) => (in_words(report), ExitCode::SUCCESS),
+        Err(failure) if is_json => {
+            (format!("{:#}", json!({ "breach": failure.to_string() })), ExitCode::FAILURE)
+        }
+        Err(failure) => (failure.to_string(), ExitCode::FAILURE),
+    };
+    println!("{told}");
+    code
 }

@@ -9,14 +9,11 @@ use serde_json::{Value, json};
 use super::many::Found;
 
 /// A line while it goes on.
-pub(super) fn progress(found: &Found, lasted: Duration) -> String {
+pub(super) fn progress(found: &Found) -> String {
     let Tally { seeds, operations, .. } = &found.tally;
     let crashes = found.tally.crashes();
     let breaches = found.breaches.len();
-    let seconds = lasted.as_secs();
-    format!(
-        "{seconds} s: {seeds} seeds, {crashes} crashes, {operations} operations, {breaches} breaches"
-    )
+    format!("{seeds} seeds, {crashes} crashes, {operations} operations, {breaches} breaches")
 }
 
 /// One run in a line.
