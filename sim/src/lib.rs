@@ -77,7 +77,14 @@
 
 pub mod audit;
 pub mod disk;
+#[cfg(not(quipu_loom))]
+pub mod exhaustive;
+#[cfg(not(quipu_loom))]
+pub mod flips;
 mod random;
+#[cfg(not(quipu_loom))]
+mod spread;
+#[cfg(not(quipu_loom))]
 pub mod world;
 
 pub use random::Random;

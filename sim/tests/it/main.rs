@@ -1,12 +1,14 @@
 //! The simulated disk: each fault and each image, by hand. The auditor: histories by hand that it
 //! must reject, each beside its nearest one that it must accept. The simulator: runs, and that it
-//! notices.
+//! notices. And what is shown with the disk of whole ledgers.
 
 mod audit;
 mod conformance;
 mod crashes;
+mod exhaustive;
 mod failed_syncs;
 mod faults;
+mod flips;
 mod hook;
 mod lies;
 mod torn;
