@@ -75,7 +75,8 @@
 //! | [`driver`] | a whole ledger on one thread, whose every step somebody else chooses |
 
 #[macro_use]
-mod mutant;
+#[doc(hidden)]
+pub mod mutant;
 
 pub mod batch;
 pub mod commit;

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use quipu_core::damage::Damage;
 use quipu_core::disk::{Disk, DiskError, File};
 use quipu_core::log::Anchor;
+use quipu_core::mutant;
 use quipu_core::words::{Hex, Position};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -164,7 +165,9 @@ impl Manifest {
         }
         let file = disk.create(&new)?;
         file.write_at(0, &self.encode())?;
-        file.sync()?;
+        if !mutant!(ManifestNotSynced) {
+            file.sync()?;
+        }
         disk.rename(&new, Path::new(MANIFEST))?;
         Ok(disk.sync_dir(Path::new(""))?)
     }

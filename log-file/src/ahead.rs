@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use quipu_core::disk::{AlignedBytes, Disk, DiskError, File};
 use quipu_core::log::LogError;
+use quipu_core::mutant;
 
 use crate::layout::{SegmentHeader, segment_name};
 use crate::segment::{Segment, failed, unsynced};
@@ -122,7 +123,9 @@ impl<D: Disk> Ahead<D> {
         let mut segment = made?;
         let path = self.dir.join(segment_name(header.number));
         self.disk.rename(&segment.path, &path).map_err(failed)?;
-        self.disk.sync_dir(&self.dir).map_err(unsynced)?;
+        if !mutant!(SegmentNameNotSynced) {
+            self.disk.sync_dir(&self.dir).map_err(unsynced)?;
+        }
         segment.path = path;
         Ok(segment)
     }
@@ -155,7 +158,9 @@ impl<D: Disk> Ahead<D> {
         first.extend_from_slice(&header.encode());
         segment.file.write_direct(0, &first).map_err(failed)?;
         fill(&segment)?;
-        segment.file.sync().map_err(unsynced)?;
+        if !mutant!(SegmentNotSynced) {
+            segment.file.sync().map_err(unsynced)?;
+        }
         Ok(segment)
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use quipu_core::disk::{AlignedBytes, File};
 use quipu_core::log::Finish;
+use quipu_core::mutant;
 
 /// How many frames may be under way where a thread writes them: one is written, and the next one
 /// lies ready, so that the thread goes on without waiting for anybody.
@@ -154,7 +155,10 @@ fn write<F: File>(file: &F, offset: u64, bytes: &[u8]) -> Written {
         return (Finish::Failed, None);
     }
     let begun = Instant::now();
-    let synced = file.sync();
+    let mut synced = if mutant!(SyncSkipped) { Ok(()) } else { file.sync() };
+    if mutant!(SyncRetried) && synced.is_err() {
+        synced = file.sync();
+    }
     let finish = if synced.is_ok() { Finish::Durable } else { Finish::Failed };
     (finish, Some(begun.elapsed()))
 }

@@ -80,6 +80,8 @@ pub mod disk;
 pub mod exhaustive;
 #[cfg(not(quipu_loom))]
 pub mod flips;
+#[cfg(all(feature = "mutants", not(quipu_loom)))]
+pub mod mutants;
 mod random;
 #[cfg(not(quipu_loom))]
 mod spread;

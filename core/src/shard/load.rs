@@ -100,6 +100,7 @@ fn stream(store: &dyn Reader, name: &Name, keys: &[ItemKey]) -> Result<Found, St
     let head = store.get(Table::Head, &key_of_head(number))?;
     let head = head.ok_or_else(|| damaged(Table::Head, &key_of_head(number), Corrupt::Missing))?;
     let (_, next) = store.due_items(number, Timestamp::ZERO, None, 0)?;
+    let next = if mutant!(DueLostOnLoad) { Timestamp::NEVER } else { next };
     Ok(Found::Stream(Some((number, head)), items(store, number, keys)?, next))
 }
 

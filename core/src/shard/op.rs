@@ -244,7 +244,8 @@ impl Shard {
             return;
         };
         let state = self.cords(at.kind).state(at.slot);
-        if state.known && !state.busy && !state.reserved && state.due > self.now {
+        let is_free = !state.reserved || mutant!(ReservedIgnored);
+        if state.known && !state.busy && is_free && state.due > self.now {
             // The usual case: nothing waits, nothing is missing.
             if let Step::Done = self.step(at, None, &mut op, ring, out) {
                 return;
@@ -290,6 +291,9 @@ impl Shard {
             }
             let Some(queue) = self.queues.get_mut(&at) else { return };
             if let Some(tx) = queue.reservers.pop_front() {
+                if mutant!(ReserverForgotten) {
+                    continue;
+                }
                 self.resume_visit(tx, at, ring, out);
                 continue;
             }
@@ -609,7 +613,8 @@ impl Shard {
         let mut postings = core::mem::take(&mut self.postings);
         let entry = EntryWriter::begin(&mut bytes, &mut arena, now);
         let mut out = Out { entry, rows: &mut rows, postings: &mut postings, brief: op.is_brief() };
-        if let Some(note) = fill(self, &mut out, &Place { position: first, now }) {
+        let note = fill(self, &mut out, &Place { position: first, now });
+        if let Some(note) = note.filter(|_| !mutant!(KeyNotInEntry)) {
             out.entry.note(&note);
         }
         if let Some(trace) = op.trace() {

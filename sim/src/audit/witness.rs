@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use quipu_core::machine::{Answer, Registry};
-use quipu_core::machines::account::Account;
+use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::drop::Drop;
 use quipu_core::machines::flow::Flow;
 use quipu_core::machines::ticket::Ticket;
@@ -16,7 +16,7 @@ use quipu_core::shard::{Outcome, Refused, Reply};
 use quipu_core::words::{Code, Fact, Position, Timestamp};
 
 use super::asked::{Answered, Expected, Sent, has_changed, rests_on, version_of};
-use super::book::{Book, Shown, Stream};
+use super::book::{Book, Shown, State, Stream};
 use super::check::{Breach, Check, Checks};
 
 /// What answers are held against.
@@ -49,12 +49,37 @@ impl Witness<'_> {
                     format!("{sent:?} was accepted at {position}, where there is {there:?}")
                 })?;
             }
+            self.check_fence(sent, outcome.position)?;
             let other = owners.insert(outcome.position, sent);
             self.checks.ensure(Check::DoubleSpend, other.is_none(), || {
                 format!("{sent:?} and {other:?} share one event")
             })?;
         }
         Ok(())
+    }
+
+    /// Whoever decided what becomes of a payout had its newest fence.
+    fn check_fence(&self, sent: &Sent, at: Position) -> Result<(), Breach> {
+        use account::Command as C;
+        let [leg] = &*sent.legs else { return Ok(()) };
+        let Some(
+            C::Complete { withdrawal, fence, .. }
+            | C::Fail { withdrawal, fence, .. }
+            | C::Retry { withdrawal, fence, .. }
+            | C::Unknown { withdrawal, fence, .. },
+        ) = leg.command.get::<Account>()
+        else {
+            return Ok(());
+        };
+        let (Some(stream), Some(planned)) = (self.book.find(&leg.stream), withdrawal.position('w'))
+        else {
+            return Ok(());
+        };
+        let State::Account(account) = &self.book.streams[stream].state else { return Ok(()) };
+        let newest = account.fence_before(planned, at);
+        self.checks.ensure(Check::DoubleSpend, newest.is_none_or(|it| it == fence.get()), || {
+            format!("{sent:?} was accepted at {at}, when {newest:?} was the newest fence")
+        })
     }
 
     /// Whether each answer shows the state at its version.

@@ -3,6 +3,8 @@
 mod exhaustive;
 mod flips;
 mod many;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod one;
 mod progress;
 mod report;
@@ -49,6 +51,10 @@ pub(crate) struct Arguments {
     /// operations are reached, at workloads of five asks, or at 1,000,000 bits.
     #[arg(long, conflicts_with = "seeds")]
     soak: bool,
+    /// Plant every bug there is, and say what finds it and after how many seeds.
+    #[cfg(feature = "mutants")]
+    #[arg(long, conflicts_with_all = ["seed", "seeds", "from", "minutes", "soak", "exhaustive", "flips"])]
+    mutants: bool,
     /// How many threads are at work [default: as many as there are cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_024))]
     threads: Option<u64>,
@@ -60,7 +66,7 @@ pub(crate) struct Arguments {
 const HELP: &str = "\
 Exit codes:
   0  every promise was kept, and everything that can go wrong has
-  1  a promise was broken, or of 1,000 seeds or more none has met some trouble
+  1  a promise was broken, a planted bug lives, or of 1,000 seeds or more none has met some trouble
   2  wrong usage";
 
 /// A way to run, and whether it is the one that was asked for.
@@ -73,6 +79,8 @@ struct Mode {
 const MODES: &[Mode] = &[
     Mode { is_wanted: |arguments| arguments.exhaustive, run: exhaustive::run },
     Mode { is_wanted: |arguments| arguments.flips, run: flips::run },
+    #[cfg(feature = "mutants")]
+    Mode { is_wanted: |arguments| arguments.mutants, run: mutants::run },
     Mode { is_wanted: |arguments| arguments.seed.is_some(), run: one::run },
     Mode { is_wanted: |_| true, run: many::run },
 ];

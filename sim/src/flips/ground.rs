@@ -153,6 +153,7 @@ const MANIFEST: &str = "LEDGER";
 /// |---|---|
 /// | `files` | several sealed segments, a store of several checkpoints, and rows that only the log has |
 /// | `trimmed` | its first segments were dropped, and its store is gone: a copy stands in for both |
+/// | `left` | its process ended behind frames of its last segment, which nobody has sealed |
 /// | `redb` | the same history in a log in redb |
 /// | `backup` | the backup of the first |
 pub(super) fn grounds() -> Result<Vec<Ground>, OpenError> {
@@ -172,27 +173,35 @@ pub(super) fn grounds() -> Result<Vec<Ground>, OpenError> {
     Ok(vec![
         Ground::of("files", files, LogKind::Files)?,
         Ground::of("trimmed", trimmed, LogKind::Files)?,
+        Ground::of("left", left(LogKind::Files)?, LogKind::Files)?,
         Ground::of("redb", lived(LogKind::Redb)?, LogKind::Redb)?,
         Ground::of("backup", backup, LogKind::Files)?,
     ])
 }
 
-/// Made, stopped, opened again, checkpointed, left, opened again, and left without a checkpoint.
+/// The same, and opened once more: its last segment is sealed as well, and one more is there.
 fn lived(log: LogKind) -> Result<SimDisk, OpenError> {
-    let (disk, options) = (SimDisk::new(), small(log));
-    let drive = |act: fn(&mut Ledger)| {
-        with_engine(enter(&disk, &options)?.0, |ledger| {
-            act(ledger);
-            ledger.seal();
-            Ok(())
-        })
-    };
-    drive(rich::begin)?.0.stop()?;
-    drive(rich::go_on)?.0.store.checkpoint()?;
-    drop(drive(rich::end)?.0);
-    // The last segment is sealed as well, and one more is there.
-    drop(drive(|_| {})?.0);
+    let disk = left(log)?;
+    drop(drive(&disk, log, |_| {})?);
     Ok(disk)
+}
+
+/// Made, stopped, opened again, checkpointed, left, opened again, and left without a checkpoint.
+fn left(log: LogKind) -> Result<SimDisk, OpenError> {
+    let disk = SimDisk::new();
+    drive(&disk, log, rich::begin)?.stop()?;
+    drive(&disk, log, rich::go_on)?.store.checkpoint()?;
+    drop(drive(&disk, log, rich::end)?);
+    Ok(disk)
+}
+
+fn drive(disk: &SimDisk, log: LogKind, act: fn(&mut Ledger)) -> Result<Files<SimDisk>, OpenError> {
+    let (files, ()) = with_engine(enter(disk, &small(log))?.0, |ledger| {
+        act(ledger);
+        ledger.seal();
+        Ok(())
+    })?;
+    Ok(files)
 }
 
 fn backup_of(disk: &SimDisk, options: &Options) -> Result<Vec<u8>, OpenError> {
@@ -310,6 +319,9 @@ fn restored(disk: &SimDisk, registry: &Registry, options: &Options) -> Result<Si
 const SECTOR: u64 = 512;
 const FRAME_HEADER: u64 = 128;
 
+/// The parts of a segment that holds one frame.
+const ONE_FRAME: usize = 3;
+
 /// The parts of a segment: its header, its frames, and what a sealed one ends with.
 fn segment(disk: &SimDisk, file: &Path, len: u64) -> Result<Vec<(Kind, Range<u64>)>, OpenError> {
     let file = disk.open(file)?;
@@ -327,6 +339,9 @@ fn segment(disk: &SimDisk, file: &Path, len: u64) -> Result<Vec<(Kind, Range<u64
     }
     if at < len && begins(at, b"QUIPUEND") {
         parts.push((Kind::Footer, at..len));
+    } else if parts.len() > ONE_FRAME {
+        // Of the last frame nothing says that it was durable. Here it says that of all others.
+        parts.truncate(parts.len() - 2);
     }
     Ok(parts)
 }

@@ -63,7 +63,7 @@ impl Replay {
             let difference = verify::first_difference(store, &self.store, registry, at)?;
             let difference = difference.map(|found| found.describe(registry)).unwrap_or_default();
             let what = format!("the store at {is} is not what the log says: {difference}");
-            return Err(Breach::new("recovery", what).into());
+            ensure("recovery", false, || what)?;
         }
         Ok(state)
     }

@@ -307,6 +307,8 @@ impl Market {
             return (leg::<Account>(who, withdraw), "WithdrawalPlanned".to_owned());
         };
         let (withdrawal, error) = (Id::made('w', planned), "no".to_owned());
+        // Now and then it is one that nobody was given.
+        let fence = if random.one_in(12) { planned } else { fence };
         let (command, text) = match random.below(8) {
             0..=2 => {
                 let worker = id(random.pick(&["w1", "w2"]));

@@ -41,6 +41,8 @@ mod troubles;
 mod workload;
 
 pub use breach::Breach;
+#[cfg(feature = "mutants")]
+pub use breach::leave_out;
 pub use chronicle::Listener;
 pub use market::Market;
 pub use plan::{Crowd, Ends, Failing, Habits, Lags, LogPlace, Plan, Troubles, Upkeep};
@@ -170,7 +172,7 @@ impl<'a> World<'a> {
             clients: Clients::new(plan.clients, &mut random),
             rules,
             workload,
-            audit: Audit::default().hearing_all(),
+            audit: breach::auditor().hearing_all(),
             answers: Vec::new(),
             replay: Replay::new(&registry),
             disk: SimDisk::new(),

@@ -11,6 +11,8 @@ mod faults;
 mod flips;
 mod hook;
 mod lies;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod torn;
 mod world;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quipu_core::machine::Registry;
+use quipu_core::mutant;
 use quipu_core::records::{Row, Table};
 use quipu_core::store::{Due, Reader, StoreError};
 use quipu_core::words::{Book, Kind, Number, Position, Timestamp};
@@ -224,6 +225,7 @@ impl Frozen {
         if !self.has_rows() && position == old.position {
             return Ok(position);
         }
+        let position = if mutant!(CheckpointAhead) { self.shared.position() } else { position };
         let meta = Meta { position, checkpoints: old.checkpoints + 1, ..old };
         let file = self.shared.file();
         let file = file.as_ref().ok_or_else(closed)?;

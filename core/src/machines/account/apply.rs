@@ -100,7 +100,9 @@ pub(super) fn apply(state: &mut Changes<'_, Account>, event: &Event, at: &Place)
         Event::WithdrawalFailed(event) => {
             keep(head, event.amount, event.withdrawal);
             change_withdrawal(state, event.withdrawal, |withdrawal| {
-                finish(withdrawal, WithdrawalState::Failed);
+                if !mutant!(WithdrawalRestoredTwice) {
+                    finish(withdrawal, WithdrawalState::Failed);
+                }
                 withdrawal.error = Some(event.error.clone());
             });
         }
@@ -256,7 +258,7 @@ fn unset(head: &mut Head, amount: Amount) {
 }
 
 fn spend(head: &mut Head, amount: Amount, at: &Place) {
-    if let Some(spending) = &mut head.spending {
+    if let Some(spending) = head.spending.as_mut().filter(|_| !mutant!(SpendCapNotCounted)) {
         spending.spend(amount, at);
     }
 }

@@ -7,13 +7,10 @@ mod found_later;
 mod history;
 mod legs;
 mod lists;
-#[cfg(feature = "mutants")]
-mod mutants;
 mod own;
 mod recovery;
 mod restored;
 mod say;
-
 mod seeds;
 mod size;
 mod smoke;

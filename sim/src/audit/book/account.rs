@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::machines::account::Event;
-use quipu_core::words::{Amount, Asset, Timestamp};
+use quipu_core::words::{Amount, Asset, Position, Timestamp};
 
+use super::spending::Spending;
 use super::stream::Shown;
 use super::{Moment, Moved};
 use crate::audit::check::{Breach, Check};
@@ -27,6 +28,9 @@ pub(in crate::audit) struct Account {
     ends: BTreeSet<(Timestamp, u64)>,
     /// When the lease of which payout is over.
     lease_ends: BTreeSet<(Timestamp, u64)>,
+    /// Every fence that was ever given out, by the payout.
+    fences: BTreeMap<u64, Vec<u64>>,
+    spending: Option<Spending>,
 }
 
 /// A payout that is not finished.
@@ -116,6 +120,7 @@ impl Account {
         use Side::{Outside, Transit};
         let at = of.at.get();
         self.check_time(of, event)?;
+        self.count(of, event)?;
         // What comes in, from where, and the balance that the event says is behind it.
         let mut moved = None;
         match event {
@@ -229,9 +234,63 @@ impl Account {
     }
 
     fn fence(&mut self, planned: u64, fence: u64) {
+        self.fences.entry(planned).or_default().push(fence);
         if let Some(payout) = self.payouts.get_mut(&planned) {
             payout.fence = fence;
         }
+    }
+
+    /// The newest fence of a payout that had been given out before a position.
+    pub(in crate::audit) fn fence_before(&self, planned: Position, at: Position) -> Option<u64> {
+        let fences = self.fences.get(&planned.get())?;
+        fences.iter().copied().rfind(|fence| *fence < at.get())
+    }
+
+    /// Counts what is spent under a cap, and what of that comes back.
+    fn count(&mut self, of: &Moment<'_>, event: &Event) -> Result<(), Breach> {
+        use Event as E;
+        match event {
+            E::Opened(e) => self.spending = e.spend_cap.map(Spending::new),
+            E::Changed(e) => {
+                if let Some(cap) = e.spend_cap {
+                    let before = self.spending.take();
+                    let with = |cap| before.map_or(Spending::new(cap), |before| before.with(cap));
+                    self.spending = cap.map(with);
+                }
+            }
+            _ => {}
+        }
+        let placed = |hold: Position| self.holds.get(&hold.get()).map_or(0, |(amount, _)| *amount);
+        let back = match event {
+            E::Refunded(e) => Some((e.charge, units(e.amount))),
+            E::HoldCaptured(e) => Some((e.hold, placed(e.hold) - units(e.amount))),
+            E::HoldReleased(e) => Some((e.hold, placed(e.hold))),
+            E::HoldExpired(e) => Some((e.hold, placed(e.hold))),
+            E::WithdrawalFailed(e) => Some((e.withdrawal, units(e.amount))),
+            E::WithdrawalReconciled(e) if !e.completed => Some((e.withdrawal, units(e.amount))),
+            _ => None,
+        };
+        let spent = match event {
+            E::Charged(e) => units(e.amount),
+            E::HoldPlaced(e) => units(e.amount),
+            E::WithdrawalPlanned(e) => units(e.amount),
+            E::Sent(e) => units(e.amount),
+            E::Spent(e) => units(e.amount),
+            E::FlowFunded(e) => units(e.amount),
+            E::FlowRaised(e) => units(e.amount),
+            _ => 0,
+        };
+        let Some(spending) = &mut self.spending else { return Ok(()) };
+        if let Some((at, amount)) = back {
+            spending.come_back(at.get(), amount);
+        }
+        if spent > 0 {
+            let (spent, cap) = spending.spend(of.at.get(), of.now, spent);
+            of.ensure(Check::DoubleSpend, spent <= cap, || {
+                format!("{spent} is spent in a period that may spend {cap}")
+            })?;
+        }
+        Ok(())
     }
 
     /// What was over had ended before anything else happened.

@@ -6,6 +6,7 @@
 mod account;
 mod flow;
 mod goods;
+mod spending;
 mod stream;
 mod sums;
 

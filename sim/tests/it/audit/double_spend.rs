@@ -1,10 +1,10 @@
 //! What is used up, is used up once.
 
-use quipu_core::machines::account::Account;
+use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::drop::Drop;
 use quipu_core::machines::flow::{self, Flow};
 use quipu_core::machines::ticket::Ticket;
-use quipu_core::words::{Amount, Name};
+use quipu_core::words::{Amount, Id, Name};
 use quipu_sim::audit::{Breach, Check};
 
 use super::story::*;
@@ -59,6 +59,42 @@ fn a_payout_is_finished_once() {
     };
     accepted(|story| tell(story, 1));
     rejected(Check::DoubleSpend, |story| tell(story, 2));
+}
+
+#[test]
+fn a_payout_is_finished_under_its_newest_fence() {
+    let tell = |story: &mut Story, is_newest: bool| {
+        let name = funded(story);
+        let planned = story.event(&name, planned(4));
+        let [first, second] = [0, 1].map(|_| story.event(&name, leased(planned)));
+        let end = story.event(&name, completed(planned, 4, 6));
+        let fence = if is_newest { second } else { first };
+        let withdrawal = Id::made('w', planned);
+        let complete = account::Command::Complete { withdrawal, fence, reference: None };
+        let sent = ask::<Account>(name.id.as_str(), complete, "WithdrawalCompleted");
+        story.asks(sent, done(end.get()))?;
+        story.checks()
+    };
+    accepted(|story| tell(story, true));
+    rejected(Check::DoubleSpend, |story| tell(story, false));
+}
+
+#[test]
+fn no_more_is_spent_in_a_period_than_its_cap() {
+    let tell = |story: &mut Story, second: u64, days: u64| {
+        let name = an_account("a");
+        story.event(&name, opened_with_cap(5));
+        story.event(&name, deposited(10, 10));
+        let hold = story.event(&name, held(4, None));
+        // What was held and not taken can be spent again.
+        story.event(&name, captured(hold, 3, 7));
+        story.now = time(1_000 + days * 86_400_000);
+        story.event(&name, charged(second, 7 - second as i64));
+        story.checks()
+    };
+    accepted(|story| tell(story, 2, 0));
+    accepted(|story| tell(story, 3, 1));
+    rejected(Check::DoubleSpend, |story| tell(story, 3, 0));
 }
 
 #[test]

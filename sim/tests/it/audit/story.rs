@@ -14,8 +14,8 @@ use quipu_core::machines::ticket::{self, Ticket};
 use quipu_core::records::{EntryWriter, KeyNote, Record as Packed, pack_into};
 use quipu_core::shard::{CallId, Key, Leg, Options, Outcome, Refused, Reply};
 use quipu_core::words::{
-    Amount, Asset, Book, Code, Epoch, Fact, Id, Metadata, Name, Number, Position, Refusal, Signed,
-    Timestamp,
+    Amount, Asset, Book, Code, Epoch, Fact, Id, Metadata, Name, Number, Period, Position, Refusal,
+    Signed, Timestamp,
 };
 use quipu_sim::audit::{Audit, Breach, Check, Counts, Expected, Sent};
 use rkyv::ser::allocator::Arena;
@@ -228,6 +228,13 @@ pub(super) fn opened_in(asset: Asset) -> account::Event {
     .into()
 }
 
+/// With no more than so much to spend each day.
+pub(super) fn opened_with_cap(amount: u64) -> account::Event {
+    let account::Event::Opened(event) = opened() else { unreachable!("it opens") };
+    let cap = account::SpendCap { amount: units(amount), period: Period::Day };
+    account::Opened { spend_cap: Some(cap), ..event }.into()
+}
+
 pub(super) fn deposited(amount: u64, after: i64) -> account::Event {
     let (amount, balance_after) = (units(amount), signed(after));
     account::Deposited { amount, balance_after, reference: None, metadata: None }.into()
@@ -257,6 +264,10 @@ pub(super) fn released(hold: Position, amount: u64) -> account::Event {
 pub(super) fn planned(amount: u64) -> account::Event {
     let (amount, destination) = (units(amount), "somewhere".to_owned());
     account::WithdrawalPlanned { amount, destination, secret: None }.into()
+}
+
+pub(super) fn leased(withdrawal: Position) -> account::Event {
+    account::WithdrawalLeased { withdrawal, until: time(9_000_000), worker: id("w") }.into()
 }
 
 pub(super) fn completed(withdrawal: Position, amount: u64, after: i64) -> account::Event {

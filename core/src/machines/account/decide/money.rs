@@ -90,6 +90,8 @@ pub(super) fn collect(view: &View<'_, Account>, cx: &mut Context<'_>) -> Decisio
 
 fn take_in(head: &Head, amount: Amount, cx: &mut Context<'_>) -> Decision {
     let transit = taken(head, amount, cx)?;
+    let made = if mutant!(UnitMade) { 1_u64 } else { 0 };
+    let amount = amount.plus(Amount::from(made)).ok_or(Code::Overflow)?;
     let balance_after = coming_in(head, amount)?;
     // Nothing below can fail.
     *cx.transit = transit;

@@ -174,7 +174,7 @@ fn fenced(
     if !states.contains(&withdrawal.state) {
         return Err(Code::WrongState.into());
     }
-    if fence != withdrawal.fence {
+    if fence != withdrawal.fence && !mutant!(FenceIgnored) {
         return Err(Refusal::with(Code::StaleFence, Fact::Fence(withdrawal.fence)));
     }
     Ok(())
