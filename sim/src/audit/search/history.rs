@@ -102,9 +102,10 @@ impl Histories {
             }
         }
         for (index, Unknown { sent, until }) in unknown.iter().enumerate() {
-            for at in histories.ids_of(sent, NAMELESS + index as u64) {
-                for leg in &sent.legs {
-                    histories.leg(leg, Told::Unknown { at });
+            // Each leg may have made something, and no two of them the same.
+            for at in histories.ids_of(sent, NAMELESS + ((index as u64) << 32)) {
+                for (place, leg) in (0..).zip(&sent.legs) {
+                    histories.leg(leg, Told::Unknown { at: at + place });
                 }
                 histories.keep(sent.tick, *until, false, answered.len() + index);
             }
@@ -413,14 +414,16 @@ impl Histories {
                     Told::Refused(Code::Revoked, _) => ticket::Fact::WasRevoked,
                     Told::Refused(Code::NotFound, _) => ticket::Fact::Absent,
                     Told::Refused(..) => return,
-                    _ => ticket::Fact::Claimed { who },
+                    Told::Unknown { .. } => ticket::Fact::Claims { who },
+                    Told::Done { .. } => ticket::Fact::Claimed { who },
                 }
             }
             (C::Revoke { .. }, told) => match told {
                 Told::Done { changed: false, .. } => ticket::Fact::WasRevoked,
                 Told::Refused(Code::NotFound, _) => ticket::Fact::Absent,
                 Told::Refused(..) => return,
-                _ => ticket::Fact::Revoked,
+                Told::Unknown { .. } => ticket::Fact::Revokes,
+                Told::Done { .. } => ticket::Fact::Revoked,
             },
             _ => return self.beyond_if(name, told),
         };

@@ -20,8 +20,14 @@ pub(super) enum Fact {
     Taken {
         who: u32,
     },
+    /// It was this claimant's, or became so: nobody was told.
+    Claims {
+        who: u32,
+    },
     Revoked,
     WasRevoked,
+    /// It was revoked, or became so: nobody was told.
+    Revokes,
     Seen {
         claimant: Option<u32>,
         is_revoked: bool,
@@ -51,12 +57,17 @@ impl Model for Ticket {
             Fact::Absent => !core.exists,
             Fact::Claimed { who } => is_live && core.claimant.replace(who).is_none(),
             Fact::Has { who } => is_live && core.claimant == Some(who),
+            Fact::Claims { who } => is_live && *core.claimant.get_or_insert(who) == who,
             Fact::Taken { who } => is_live && core.claimant.is_some_and(|other| other != who),
             Fact::Revoked => {
                 core.is_revoked = true;
                 is_live
             }
             Fact::WasRevoked => core.is_revoked,
+            Fact::Revokes => {
+                core.is_revoked = true;
+                core.exists
+            }
             Fact::Seen { claimant, is_revoked } => {
                 core.exists && (core.claimant, core.is_revoked) == (claimant, is_revoked)
             }

@@ -3,8 +3,8 @@
 use quipu_core::machines::account::{self, Account};
 use quipu_core::machines::drop::{self, Drop};
 use quipu_core::machines::record::Record;
-use quipu_core::machines::ticket::Ticket;
-use quipu_core::shard::Reply;
+use quipu_core::machines::ticket::{self, Ticket};
+use quipu_core::shard::{Leg, Reply};
 use quipu_core::words::{Code, Fact, Signed};
 use quipu_sim::Random;
 use quipu_sim::audit::{Breach, Check};
@@ -239,6 +239,42 @@ fn a_transaction_that_was_lost_may_have_happened() {
     accepted(|story| tell(story, 5, Some("ann")));
     rejected(Check::Linearizability, |story| tell(story, 4, None));
     rejected(Check::Linearizability, |story| tell(story, 0, Some("bo")));
+}
+
+#[test]
+fn a_lost_transaction_may_take_of_one_drop_twice() {
+    let tell = |story: &mut Story, claims: u64| {
+        story.asks(ask::<Drop>("d", create(9), "Created"), done(1))?;
+        let legs = vec![leg::<Drop>("d", take("ann", 2)), leg::<Drop>("d", take("bo", 2))];
+        story.sends(together(legs));
+        story.audit.crashed();
+        let shown = stands::<Drop>(9, &drop_with(9, 2 * claims, claims));
+        story.asks(read::<Drop>("d"), shown)?;
+        story.audit.search()
+    };
+    accepted(|story| tell(story, 0));
+    accepted(|story| tell(story, 2));
+    rejected(Check::Linearizability, |story| tell(story, 1));
+}
+
+#[test]
+fn a_leg_of_a_lost_transaction_may_find_it_so_already() {
+    let revoke = || ticket::Command::Revoke { reason: "because".to_owned() };
+    let tell = |story: &mut Story, legs: Vec<Leg>| {
+        story.asks(ask::<Ticket>("t", issue(), "Issued"), done(1))?;
+        story.asks(ask::<Ticket>("t", claim("ann"), "Claimed"), done(2))?;
+        story.sends(together(legs));
+        story.audit.crashed();
+        let revoked = refused(9, Code::Revoked, Fact::At(time(1_000)));
+        story.asks(ask::<Ticket>("t", claim("bo"), "Claimed"), revoked)?;
+        story.audit.search()
+    };
+    let again = || leg::<Ticket>("t", claim("ann"));
+    let revokes = || leg::<Ticket>("t", revoke());
+    accepted(|story| tell(story, vec![again(), revokes(), revokes()]));
+    rejected(Check::Linearizability, |story| tell(story, vec![again()]));
+    let other = || leg::<Ticket>("t", claim("cy"));
+    rejected(Check::Linearizability, |story| tell(story, vec![other(), revokes()]));
 }
 
 #[test]
