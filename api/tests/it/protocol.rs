@@ -73,6 +73,20 @@ fn a_body_that_was_cut_off_changes_nothing() {
 }
 
 #[test]
+fn whoever_has_said_all_is_answered() {
+    let ground = Ground::new();
+    for number in 0..20 {
+        let body = format!(r#"{{"id":"said-{number}","asset":"USD"}}"#);
+        let len = body.len();
+        let text = format!(
+            "POST /v1/accounts HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n{body}"
+        );
+        let told = raw(&ground, &text).expect("an answer, though it will not ask again");
+        assert_eq!(told.status, 201);
+    }
+}
+
+#[test]
 fn requests_come_one_behind_the_other_on_one_connection() {
     let ground = Ground::new();
     let mut text = String::new();
