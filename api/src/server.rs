@@ -32,6 +32,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often idle connections are looked for, while there are connections.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How many connections have to have ended, at least, before it is worth forgetting them.
+const FORGOTTEN_LEAST: usize = 64;
+
 /// The bounds of a server.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -164,20 +167,29 @@ impl Drop for UnderWay {
 
 /// The connections that are there, and how each is cut off.
 #[derive(Default)]
-struct Watched(Vec<(Rc<Life>, AbortHandle)>);
+struct Watched {
+    all: Vec<(Rc<Life>, AbortHandle)>,
+    /// At so many those that have ended are forgotten, whenever the next sweep comes: clients
+    /// that connect for each request would leave tens of thousands of them behind in a second.
+    full_at: usize,
+}
 
 impl Watched {
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     fn add(&mut self, life: Rc<Life>, abort: AbortHandle) {
-        self.0.push((life, abort));
+        if self.all.len() >= self.full_at {
+            self.all.retain(|(_, abort)| !abort.is_finished());
+            self.full_at = 2 * self.all.len() + FORGOTTEN_LEAST;
+        }
+        self.all.push((life, abort));
     }
 
     /// Has each end once it has answered what was asked on it.
     fn end_all(&self) {
-        for (life, _) in &self.0 {
+        for (life, _) in &self.all {
             life.ends.set(true);
             if let Some(waker) = life.waker.get() {
                 waker.wake_by_ref();
@@ -188,7 +200,7 @@ impl Watched {
     /// Forgets those that have ended, and cuts those off that have been idle for too long.
     fn sweep(&mut self, idle_time: Duration) {
         let now = Instant::now();
-        self.0.retain(|(life, abort)| {
+        self.all.retain(|(life, abort)| {
             let idle = life.under_way.get() == 0 && now - life.since.get() > idle_time;
             if idle {
                 abort.abort();
