@@ -79,7 +79,7 @@ impl Moment<'_> {
         holds: bool,
         what: impl FnOnce() -> String,
     ) -> Result<(), Breach> {
-        self.checks.ensure(check, holds, || format!("{:?} at {}: {}", self.name, self.at, what()))
+        self.checks.ensure(check, holds, || self.says(what()))
     }
 
     /// As [`Checks::there`], and says of which stream and position.
@@ -89,8 +89,11 @@ impl Moment<'_> {
         thing: Option<T>,
         what: impl FnOnce() -> String,
     ) -> Result<Option<T>, Breach> {
-        self.ensure(check, thing.is_some(), what)?;
-        Ok(thing)
+        self.checks.there(check, thing, || self.says(what()))
+    }
+
+    fn says(&self, what: String) -> String {
+        format!("{:?} at {}: {what}", self.name, self.at)
     }
 }
 
